@@ -1,0 +1,94 @@
+"""Audio and training hyper-parameters, under the names users know, and the lists of clips."""
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class HParams:
+    """The published values. The audio part is what every published weight was trained on."""
+
+    # Audio
+    num_mels: int = 80
+    rescale: bool = True
+    rescaling_max: float = 0.9
+    use_lws: bool = False
+    n_fft: int = 800                    # samples
+    hop_size: int = 200                 # samples: 12.5 ms, 80 mel frames a second
+    win_size: int = 800                 # samples: 50 ms
+    sample_rate: int = 16000            # Hz
+    frame_shift_ms: float | None = None
+    signal_normalization: bool = True
+    allow_clipping_in_normalization: bool = True
+    symmetric_mels: bool = True
+    max_abs_value: float = 4.0
+    preemphasize: bool = True
+    preemphasis: float = 0.97
+    min_level_db: float = -100.0        # dB
+    ref_level_db: float = 20.0          # dB
+    fmin: float = 55.0                  # Hz
+    fmax: float = 7600.0                # Hz
+
+    # Video
+    img_size: int = 96                  # pixels, side of a face crop
+    fps: float = 25.0                   # frames a second of every training clip
+
+    # Generator training
+    batch_size: int = 16                # clips
+    initial_learning_rate: float = 1e-4
+    num_workers: int = 16
+    checkpoint_interval: int = 3000     # steps
+    eval_interval: int = 3000           # steps
+    syncnet_wt: float = 0.0             # weight of the sync loss until the evaluation switches it on
+    disc_wt: float = 0.07               # weight of the visual-quality loss
+    disc_initial_learning_rate: float = 1e-4
+
+    # Expert training
+    syncnet_batch_size: int = 64        # windows
+    syncnet_lr: float = 1e-4
+    syncnet_eval_interval: int = 10000  # steps
+    syncnet_checkpoint_interval: int = 10000  # steps
+
+    def override(self, assignments: str) -> "HParams":
+        """A copy with "name=value,name=value" applied; ValueError names an unknown or bad one."""
+        types = {field.name: field.type for field in dataclasses.fields(self)}
+        values = {}
+        for assignment in filter(None, (part.strip() for part in assignments.split(","))):
+            name, equals, text = (part.strip() for part in assignment.partition("="))
+            if not equals or name not in types:
+                raise ValueError(f"hparams: {assignment!r} is not name=value with one of the names "
+                                 f"{', '.join(types)}")
+            values[name] = _parse(name, text, types[name])
+        return dataclasses.replace(self, **values)
+
+
+def _parse(name: str, text: str, type_: type) -> object:
+    if type_ is bool:
+        if text.lower() not in ("true", "false", "1", "0"):
+            raise ValueError(f"hparams: {name}={text!r} is not True or False")
+        return text.lower() in ("true", "1")
+    number = int if type_ is int else float
+    try:
+        return number(text)
+    except ValueError:
+        raise ValueError(f"hparams: {name}={text!r} is not of type {number.__name__}") from None
+
+
+hparams = HParams()
+
+
+def get_image_list(data_root: str | Path, split: str,
+                   filelist_root: str | Path | None = None) -> list[str]:
+    """The clip folders `<data_root>/<line>` that `filelists/<split>.txt` names.
+
+    Whatever stands after a space in a line is ignored (LRS2's lists carry a flag there).
+    filelist_root: folder of the lists, by default `filelists/` beside this file.
+    FileNotFoundError where the list is missing.
+    """
+    root = Path(filelist_root) if filelist_root else Path(__file__).parent / "filelists"
+    path = root / f"{split}.txt"
+    if not path.is_file():
+        raise FileNotFoundError(f"no list {path}: make one with python -m filelists, "
+                                "or copy the data set's own list there")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [str(Path(data_root) / line.split()[0]) for line in lines if line.strip()]

@@ -1,0 +1,44 @@
+"""The losses of the paper, each under its name in the published scripts. Always in float32."""
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.conv import lower_half
+
+
+def cosine_loss(a: Tensor, v: Tensor, y: Tensor) -> Tensor:
+    """Binary cross-entropy of the cosine of sound and mouth embeddings (paper, Eq. 1–2).
+
+    a, v: (B, D) unit vectors, non-negative, so that the cosine is a probability of being in sync.
+    y: (B, 1) 1 where they belong together, 0 where not.
+    """
+    cosine = F.cosine_similarity(a.float(), v.float())
+    # Rounding can bring the cosine of two unit vectors a hair above 1, which BCE refuses.
+    return F.binary_cross_entropy(cosine.clamp(0, 1).unsqueeze(1), y.float())
+
+
+def get_sync_loss(syncnet: nn.Module, mel: Tensor, g: Tensor) -> Tensor:
+    """The frozen expert's loss on generated faces against the label "in sync" (paper, Eq. 5).
+
+    mel: (B, 1, 80, 16) mel window of the 5 frames. g: (B, 3, 5, 96, 96), BGR in [0, 1].
+    """
+    a, v = syncnet(mel, stack_mouths(g))
+    return cosine_loss(a, v, torch.ones(len(a), 1, device=a.device))
+
+
+def stack_mouths(faces: Tensor) -> Tensor:
+    """(B, 3, T, H, W) faces → (B, 3·T, H/2, W): lower halves stacked on channels, frame by frame,
+    as the expert takes them."""
+    return lower_half(faces).transpose(1, 2).flatten(1, 2)
+
+
+def recon_loss(g: Tensor, gt: Tensor) -> Tensor:
+    """L1 between generated and real faces (paper, Eq. 3)."""
+    return F.l1_loss(g.float(), gt.float())
+
+
+def real_fake_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """The discriminator's loss: BCE of real faces against 1 plus of generated ones against 0
+    (paper, Eq. 8). real, fake: (N, 1) probabilities."""
+    return (F.binary_cross_entropy(real.float(), torch.ones_like(real, dtype=torch.float32))
+            + F.binary_cross_entropy(fake.float(), torch.zeros_like(fake, dtype=torch.float32)))

@@ -1,0 +1,120 @@
+"""The generator that redraws a face's lower half to a sound, and the discriminator of its look."""
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .conv import (Conv2d, Conv2dTranspose, PlainConv2d, audio_encoder, channel_scale, fold_time,
+                   lower_half, residual)
+
+
+class Wav2Lip(nn.Module):
+    """U-Net over the face whose bottleneck is the sound (paper, section 3.4).
+
+    width scales every hidden channel count; 1.0 is the published network with 36 298 035
+    parameters.
+    """
+
+    def __init__(self, width: float = 1.0) -> None:
+        super().__init__()
+        c = channel_scale(width)
+        self.width = width
+        self.face_encoder_blocks = nn.ModuleList(nn.Sequential(*stage) for stage in [
+            [Conv2d(6, c(16), 7, 1, 3)],                                                      # 96
+            [Conv2d(c(16), c(32), 3, 2, 1), residual(c(32)), residual(c(32))],                # 48
+            [Conv2d(c(32), c(64), 3, 2, 1), residual(c(64)), residual(c(64)), residual(c(64))],
+            [Conv2d(c(64), c(128), 3, 2, 1), residual(c(128)), residual(c(128))],             # 12
+            [Conv2d(c(128), c(256), 3, 2, 1), residual(c(256)), residual(c(256))],            # 6
+            [Conv2d(c(256), c(512), 3, 2, 1), residual(c(512))],                              # 3
+            [Conv2d(c(512), c(512), 3, 1, 0), Conv2d(c(512), c(512), 1, 1, 0)],               # 1
+        ])
+        self.audio_encoder = audio_encoder(width, residuals_at_256=1)
+        self.face_decoder_blocks = nn.ModuleList(nn.Sequential(*stage) for stage in [
+            [Conv2d(c(512), c(512), 1, 1, 0)],                                                # 1
+            [Conv2dTranspose(c(1024), c(512), 3, 1, 0), residual(c(512))],                    # 3
+            [_upsample(c(1024), c(512)), residual(c(512)), residual(c(512))],                 # 6
+            [_upsample(c(768), c(384)), residual(c(384)), residual(c(384))],                  # 12
+            [_upsample(c(512), c(256)), residual(c(256)), residual(c(256))],                  # 24
+            [_upsample(c(320), c(128)), residual(c(128)), residual(c(128))],                  # 48
+            [_upsample(c(160), c(64)), residual(c(64)), residual(c(64))],                     # 96
+        ])
+        self.output_block = nn.Sequential(
+            Conv2d(c(80), c(32), 3, 1, 1), nn.Conv2d(c(32), 3, 1), nn.Sigmoid())
+
+    @classmethod
+    def from_state_dict(cls, state_dict: Mapping[str, Tensor]) -> "Wav2Lip":
+        """A network of the width that the weights have, holding them. KeyError or RuntimeError if
+        they are another network's."""
+        model = cls(state_dict["face_decoder_blocks.0.0.conv_block.0.weight"].shape[0] / 512)
+        model.load_state_dict(state_dict)
+        return model
+
+    def forward(self, audio_sequences: Tensor, face_sequences: Tensor) -> Tensor:
+        """Faces (B, 3, 96, 96), or (B, 3, T, 96, 96), BGR in [0, 1].
+
+        audio_sequences: (B, 1, 80, 16) or (B, T, 1, 80, 16) mel windows, in [-4, 4].
+        face_sequences: (B, 6, 96, 96) or (B, 6, T, 96, 96), BGR in [0, 1]: channels 0–2 the target
+        frame with its lower half set to 0, channels 3–5 a reference frame.
+        """
+        if face_sequences.dim() == 5:
+            batch = len(face_sequences)
+            g = self._generate(fold_time(audio_sequences, 1), fold_time(face_sequences, 2))
+            return g.unflatten(0, (-1, batch)).permute(1, 2, 0, 3, 4)
+        return self._generate(audio_sequences, face_sequences)
+
+    def _generate(self, mel: Tensor, face: Tensor) -> Tensor:
+        features = []
+        for stage in self.face_encoder_blocks:
+            face = stage(face)
+            features.append(face)
+        x = self.audio_encoder(mel)
+        for stage, feature in zip(self.face_decoder_blocks, reversed(features), strict=True):
+            x = torch.cat([stage(x), feature], dim=1)
+        return self.output_block(x)
+
+
+def _upsample(c_in: int, c_out: int) -> Conv2dTranspose:
+    return Conv2dTranspose(c_in, c_out, 3, 2, 1, output_padding=1)
+
+
+class Wav2Lip_disc_qual(nn.Module):
+    """Visual-quality discriminator: is this mouth region filmed or drawn? (paper, section 3.5)
+
+    1.0 is the published width with 14 113 793 parameters.
+    """
+
+    def __init__(self, width: float = 1.0) -> None:
+        super().__init__()
+        c = channel_scale(width)
+        self.width = width
+        self.face_encoder_blocks = nn.ModuleList(nn.Sequential(*stage) for stage in [
+            [PlainConv2d(3, c(32), 7, 1, 3)],                                             # 48, 96
+            [PlainConv2d(c(32), c(64), 5, (1, 2), 2), PlainConv2d(c(64), c(64), 5, 1, 2)],
+            [PlainConv2d(c(64), c(128), 5, 2, 2), PlainConv2d(c(128), c(128), 5, 1, 2)],
+            [PlainConv2d(c(128), c(256), 5, 2, 2), PlainConv2d(c(256), c(256), 5, 1, 2)],
+            [PlainConv2d(c(256), c(512), 3, 2, 1), PlainConv2d(c(512), c(512), 3, 1, 1)],
+            [PlainConv2d(c(512), c(512), 3, 2, 1), PlainConv2d(c(512), c(512), 3, 1, 1)],
+            [PlainConv2d(c(512), c(512), 3, 1, 0), PlainConv2d(c(512), c(512), 1, 1, 0)],
+        ])
+        self.binary_pred = nn.Sequential(nn.Conv2d(c(512), 1, 1), nn.Sigmoid())
+
+    @classmethod
+    def from_state_dict(cls, state_dict: Mapping[str, Tensor]) -> "Wav2Lip_disc_qual":
+        """A network of the width that the weights have, holding them. KeyError or RuntimeError if
+        they are another network's."""
+        model = cls(state_dict["binary_pred.0.weight"].shape[1] / 512)
+        model.load_state_dict(state_dict)
+        return model
+
+    def forward(self, face_sequences: Tensor) -> Tensor:
+        """Probability (B·T, 1), time-major, that each face of (B, 3, T, 96, 96) is real."""
+        x = lower_half(fold_time(face_sequences, 2))
+        for stage in self.face_encoder_blocks:
+            x = stage(x)
+        return self.binary_pred(x).flatten(1)
+
+    def perceptual_forward(self, false_face_sequences: Tensor) -> Tensor:
+        """The generator's visual-quality loss: mean BCE of generated faces against "real"."""
+        real = self(false_face_sequences)
+        return F.binary_cross_entropy(real, torch.ones_like(real))
