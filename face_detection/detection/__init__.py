@@ -1,0 +1,1 @@
+"""Face detectors: S3FD (needs weights) and OpenCV's cascades (need nothing)."""

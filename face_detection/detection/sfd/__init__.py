@@ -1,0 +1,1 @@
+"""S3FD: network, decoding, and the detector built of both."""

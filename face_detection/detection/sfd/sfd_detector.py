@@ -1,0 +1,31 @@
+"""The S3FD detector: weights, device and the detector protocol."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from checkpoint import CheckpointError, load_weights
+from face_detection.detection.sfd.detect import detect
+from face_detection.detection.sfd.net_s3fd import S3FD, rename_sfd_face_keys
+
+DEFAULT_WEIGHTS = Path(__file__).with_name("s3fd.pth")
+
+
+class SFDDetector:
+    """S3FD on a device. Stateless: a batch gives the boxes that its images give one by one."""
+
+    name = "sfd"
+    tracks = False
+
+    def __init__(self, weights: str | Path = DEFAULT_WEIGHTS, *, device: str | torch.device = "cpu") -> None:
+        """weights: s3fd.pth or sfd_face.pth. CheckpointError (a ValueError) if it holds neither."""
+        network = S3FD()
+        state_dict = rename_sfd_face_keys(load_weights(weights, "s3fd"))
+        network.load_state_dict(state_dict)
+        self.network = network.to(device).eval()
+
+    def detect(self, images: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
+        """images: B equally large (H, W, 3) uint8 BGR → B arrays (N, 5) float32, best first."""
+        return detect(self.network, np.asarray(images))
