@@ -68,7 +68,7 @@ def load(path: str | Path) -> dict[str, Any]:
                 f"{path} holds pickled Python objects (a whole module?), which may run code when "
                 "opened: save its model.state_dict() and load that") from None
         raise _damaged(path) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile,
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile,
             safetensors.SafetensorError):
         raise _damaged(path) from None
     if not isinstance(content, dict):

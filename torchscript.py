@@ -51,14 +51,13 @@ class _TensorUnpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return dict
         if module == "torch" and name.endswith("Storage"):
-            return getattr(torch, name)
+            return torch.storage._get_dtype_from_pickle_storage_type(name)
         if module == "torch.jit._pickle" and name.startswith(("build_", "restore_type_tag")):
             return lambda values, *_: values
         raise pickle.UnpicklingError(f"refused GLOBAL {module}.{name}")
 
     def persistent_load(self, pid: tuple) -> torch.TypedStorage:
-        _, storage_type, key, _, n_elements = pid
-        dtype = storage_type.dtype
+        _, dtype, key, _, n_elements = pid
         if key not in self._storages:
             n_bytes = n_elements * dtype.itemsize
             self._storages[key] = self._reader.get_storage_from_record(
