@@ -24,8 +24,8 @@ class Conv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv_block(x)
         if self.residual:
-            y = y + x
-        return torch.relu(y)
+            y += x
+        return torch.relu_(y)
 
 
 class Conv2dTranspose(nn.Module):
@@ -39,7 +39,7 @@ class Conv2dTranspose(nn.Module):
             nn.BatchNorm2d(c_out))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.conv_block(x))
+        return torch.relu_(self.conv_block(x))
 
 
 class PlainConv2d(nn.Module):
