@@ -1,0 +1,142 @@
+"""Faces in frames: detection over a stream, the box around one, its crop and the way back."""
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+from typing import Literal, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from face_detection import Detector
+
+Blend = Literal["feather", "none"]
+
+log = logging.getLogger(__name__)
+
+_CUT_SCORE = 27.0           # PySceneDetect's default threshold for a content cut, same measure
+_REDETECT_EVERY = 12        # frames for which a tracking detector may do without a full search
+_FEATHER = 0.1              # width of the soft border, in box sides
+
+
+class FrameFaces(NamedTuple):
+    """What detection says of one frame."""
+
+    boxes: np.ndarray       # (N, 5) float32 x1 y1 x2 y2 score, pixels of the full frame, best first
+    is_cut: bool            # a new shot starts here
+
+
+def detect_faces(frames: Iterable[np.ndarray], detector: Detector, *, det_size: int = 640,
+                 batch_size: int = 16) -> Iterator[FrameFaces]:
+    """Find all faces of each frame and the shot cuts, holding `batch_size` frames at a time.
+
+    frames: (H, W, 3) uint8 BGR, all of one size.
+    det_size: long side in pixels to which frames are shrunk for the search; 0 = full size.
+    """
+    frames, previous = iter(frames), None
+    tracked = np.zeros((0, 5), np.float32)
+    age = 0
+    while batch := list(islice(frames, batch_size)):
+        scale = min(1.0, det_size / max(batch[0].shape[:2])) if det_size else 1.0
+        images = [_shrink(frame, scale) for frame in batch]
+        cuts = []
+        for image in images:
+            thumbnail = _thumbnail(image)
+            cuts.append(previous is not None and _content_change(previous, thumbnail) > _CUT_SCORE)
+            previous = thumbnail
+        if not detector.tracks:
+            found = _detect_batch(images, detector)
+        else:
+            found = []
+            for image, is_cut in zip(images, cuts, strict=True):
+                age = 0 if is_cut or len(tracked) == 0 else age + 1
+                tracked = (detector.detect([image])[0] if age % _REDETECT_EVERY == 0
+                           else detector.track(image, tracked))
+                found.append(tracked)
+        for boxes, is_cut in zip(found, cuts, strict=True):
+            yield FrameFaces(boxes / np.float32([scale, scale, scale, scale, 1]), is_cut)
+
+
+def _detect_batch(images: Sequence[np.ndarray], detector: Detector) -> list[np.ndarray]:
+    try:
+        return detector.detect(images)
+    except torch.OutOfMemoryError:
+        if len(images) == 1:
+            raise ValueError("one frame alone exceeds the GPU's memory in face detection: "
+                             "choose a smaller --det_size or --device cpu") from None
+        log.warning("face detection ran out of memory with %d frames at once: halving", len(images))
+        half = len(images) // 2
+        return _detect_batch(images[:half], detector) + _detect_batch(images[half:], detector)
+
+
+def _shrink(image: np.ndarray, scale: float) -> np.ndarray:
+    if scale == 1:
+        return image
+    height, width = image.shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(_shrink(image, min(1.0, 128 / max(image.shape[:2]))), cv2.COLOR_BGR2HSV)
+
+
+def _content_change(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean absolute change of hue, saturation and value: PySceneDetect's content score."""
+    return float(cv2.absdiff(a, b).mean())
+
+
+def pad_boxes(boxes: np.ndarray, pads: Sequence[int], frame_size: tuple[int, int]) -> np.ndarray:
+    """Detections (T, 4), truncated to whole pixels, ± pads (top bottom left right), clipped to the
+    frame (width, height); NaN rows stay. ValueError if the pads leave nothing of a box."""
+    top, bottom, left, right = pads
+    width, height = frame_size
+    padded = np.trunc(boxes) + [-left, -top, right, bottom]
+    padded = np.clip(padded, 0, [width, height, width, height])
+    empty = (padded[:, 2] <= padded[:, 0]) | (padded[:, 3] <= padded[:, 1])
+    if empty.any():
+        raise ValueError(f"--pads {top} {bottom} {left} {right} leave nothing of the face box in "
+                         f"frame {int(np.argmax(empty))}: choose smaller negative pads")
+    return padded
+
+
+def crop_face(frame: np.ndarray, box: Sequence[int], size: int = 96) -> np.ndarray:
+    """The box (x1, y1, x2, y2), end-exclusive, of a (H, W, 3) frame as (size, size, 3), bilinear.
+    """
+    x1, y1, x2, y2 = box
+    return cv2.resize(frame[y1:y2, x1:x2], (size, size))
+
+
+def paste_face(frame: np.ndarray, face: np.ndarray, box: Sequence[int],
+               blend: Blend = "feather") -> None:
+    """Put a generated face (S, S, 3) uint8 back into its box of the frame, in place.
+
+    none: the whole box, as published. feather: the lower half alone (the network redraws nothing
+    else), behind a soft border that lies inside the box.
+    """
+    x1, y1, x2, y2 = box
+    region = frame[y1:y2, x1:x2]
+    if blend == "none":
+        region[:] = cv2.resize(face, (x2 - x1, y2 - y1))
+        return
+    alpha = _feather_mask(x2 - x1, y2 - y1)
+    top = (y2 - y1) // 2
+    resized = cv2.resize(face, (x2 - x1, y2 - y1), interpolation=cv2.INTER_CUBIC)
+    region[top:] = cv2.blendLinear(resized[top:], region[top:], alpha[top:], 1 - alpha[top:])
+
+
+@lru_cache(maxsize=64)
+def _feather_mask(width: int, height: int) -> np.ndarray:
+    """(height, width) float32: 0 in the upper half and at the other borders, 1 inside."""
+    x = (np.arange(width) + 0.5) / width
+    y = (np.arange(height) + 0.5) / height
+    horizontal = _ramp(np.minimum(x, 1 - x) / _FEATHER)
+    vertical = _ramp(np.minimum(y - 0.5, 1 - y) / _FEATHER)
+    return np.float32(np.outer(vertical, horizontal))
+
+
+def _ramp(t: np.ndarray) -> np.ndarray:
+    """Smooth step from 0 at t ≤ 0 to 1 at t ≥ 1."""
+    t = np.clip(t, 0, 1)
+    return t * t * (3 - 2 * t)
