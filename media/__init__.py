@@ -1,0 +1,21 @@
+"""Reading and writing media with PyAV: the only package that imports av; no ffmpeg executable is needed."""
+
+from media.container import AudioInfo, MediaError, MediaInfo, VideoInfo, probe
+from media.frames import read_frames
+from media.picture import read_image
+from media.sound import audio_blocks, read_audio, sound_blocks
+from media.writer import VideoWriter
+
+__all__ = [
+    "AudioInfo",
+    "MediaError",
+    "MediaInfo",
+    "VideoInfo",
+    "VideoWriter",
+    "audio_blocks",
+    "probe",
+    "read_audio",
+    "read_frames",
+    "read_image",
+    "sound_blocks",
+]

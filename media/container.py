@@ -1,0 +1,212 @@
+"""Media files: what they hold, opening them, decoding one stream of them."""
+
+import contextlib
+import dataclasses
+import logging
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+
+logger = logging.getLogger(__name__)
+
+QUARTER_TURNS = {
+    (1, 0, 0, 1): None,
+    (0, 1, -1, 0): cv2.ROTATE_90_CLOCKWISE,
+    (-1, 0, 0, -1): cv2.ROTATE_180,
+    (0, -1, 1, 0): cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+"""The linear part (a, b, c, d) of a display matrix: (x, y) is shown at (ax + cy, bx + dy), y down."""
+
+
+class MediaError(ValueError):
+    """A file that cannot be read or written; the message is one line for the user."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoInfo:
+    """The best video stream as displayed: sample aspect ratio and rotation applied."""
+
+    width: int  # pixels
+    height: int  # pixels
+    fps: float  # average frames per second
+    duration: float | None  # seconds
+    frames: int | None  # estimate: duration at fps
+
+
+@dataclasses.dataclass(frozen=True)
+class AudioInfo:
+    """The best audio stream."""
+
+    sample_rate: int  # Hz
+    channels: int
+
+
+@dataclasses.dataclass(frozen=True)
+class MediaInfo:
+    """What a media file holds; None for a stream that it lacks."""
+
+    video: VideoInfo | None
+    audio: AudioInfo | None
+    duration: float | None  # seconds
+
+    @property
+    def has_audio(self) -> bool:
+        """True if there is an audio stream."""
+        return self.audio is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class Display:
+    """How decoded frames of a stream become what is seen."""
+
+    width: int  # pixels, sample aspect ratio applied, before rotation
+    height: int
+    mirrored: bool  # left and right exchanged, before rotation
+    rotate_code: int | None  # for cv2.rotate; None: upright
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels as displayed."""
+        if self.rotate_code in (None, cv2.ROTATE_180):
+            return self.width, self.height
+        return self.height, self.width
+
+
+def probe(path: str | os.PathLike) -> MediaInfo:
+    """Describe a media file from its header and first frame.
+
+    MediaError if the file is missing, empty, not media, or holds neither video nor sound.
+    """
+    with open_media(path) as container:
+        sound, stream = audio_stream(container), video_stream(container)
+        audio = sound and AudioInfo(sound.codec_context.sample_rate, sound.codec_context.channels)
+        video = stream and _video_info(container, stream, path)
+        duration = container.duration / av.time_base if container.duration else None
+    if not video and not audio:
+        raise MediaError(f"{path} holds neither video nor sound; give a video or audio file")
+    return MediaInfo(video, audio, duration)
+
+
+def _video_info(
+    container: InputContainer, stream: av.VideoStream, path: str | os.PathLike
+) -> VideoInfo:
+    first = next(decode(container, stream, path), None)
+    if first is None:
+        raise MediaError(f"no frame of {path} can be decoded; export or download it again")
+    width, height = display(first, stream).size
+    rate, duration = frame_rate(stream), video_duration(container, stream)
+    return VideoInfo(width, height, float(rate), duration, duration and round(duration * rate))
+
+
+def check_file(path: str | os.PathLike) -> None:
+    """Raise MediaError if path is not a file with something in it."""
+    if os.path.isdir(path):
+        raise MediaError(f"{path} is a folder; give a file")
+    if not os.path.exists(path):
+        raise MediaError(f"{path} does not exist; check the name")
+    if os.path.getsize(path) == 0:
+        raise MediaError(f"{path} is empty; export or download it again")
+
+
+@contextlib.contextmanager
+def open_media(path: str | os.PathLike) -> Iterator[InputContainer]:
+    """Open a media file for reading; MediaError if it is missing, empty or not media."""
+    check_file(path)
+    try:
+        # An absolute path is never taken for a protocol ("a:b.mp4"), and a play list that calls
+        # itself .mp4 must not make FFmpeg fetch what it names.
+        container = av.open(
+            os.path.abspath(path),
+            metadata_errors="replace",
+            container_options={"protocol_whitelist": "file"},
+        )
+    except (av.FFmpegError, OSError) as error:
+        raise MediaError(
+            f"{path} is not a readable media file ({error.strerror}); export or download it again"
+        ) from error
+    with container:
+        yield container
+
+
+def video_stream(container: InputContainer) -> av.VideoStream | None:
+    """The default or else largest video stream that is not a cover picture."""
+    streams = [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context and not stream.disposition & Disposition.attached_pic
+    ]
+    return max(
+        streams,
+        key=lambda stream: (
+            bool(stream.disposition & Disposition.default),
+            stream.codec_context.width * stream.codec_context.height,
+        ),
+        default=None,
+    )
+
+
+def audio_stream(container: InputContainer) -> av.AudioStream | None:
+    """The audio stream that FFmpeg's rules (default flag, channels, bit rate) put first."""
+    stream = container.streams.best("audio")
+    return stream if stream and stream.codec_context else None
+
+
+def frame_rate(stream: av.VideoStream) -> Fraction:
+    """Average frames per second, the nominal rate where the average is within 1 % of it."""
+    average, nominal = stream.average_rate, stream.base_rate
+    if not average:
+        return nominal or Fraction(25)
+    # The average of a constant-rate file is off by the rounding of its timestamps and the length
+    # given for its last frame.
+    return nominal if nominal and abs(nominal / average - 1) < 0.01 else average
+
+
+def video_duration(container: InputContainer, stream: av.VideoStream) -> float | None:
+    """Seconds of video, by the stream's header or else the file's; None if neither says."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
+
+
+def display(frame: av.VideoFrame, stream: av.VideoStream) -> Display:
+    """How frames like this one are to be shown: its display matrix and the stream's pixel shape."""
+    width = max(1, round(frame.width * (stream.sample_aspect_ratio or 1)))
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return Display(width, frame.height, mirrored=False, rotate_code=None)
+    a, b, _, c, d = np.sign(np.rint(np.frombuffer(matrix, np.int32)[:5] / 65536)).astype(int)
+    mirrored = a * d - b * c < 0
+    turn = (-a, -b, c, d) if mirrored else (a, b, c, d)
+    return Display(width, frame.height, mirrored, QUARTER_TURNS.get(turn))
+
+
+def decode(
+    container: InputContainer, stream: av.VideoStream | av.AudioStream, path: str | os.PathLike
+) -> Iterator[av.VideoFrame | av.AudioFrame]:
+    """Yield the frames of one stream; packets that cannot be decoded are skipped and logged."""
+    packets = container.demux(stream)
+    damaged = 0
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                break
+            frames = packet.decode()
+        except av.FFmpegError:
+            damaged += 1
+            continue
+        yield from frames
+    if damaged:
+        logger.warning("%s: %d damaged %s packets were skipped", path, damaged, stream.type)
+
+
+def frame_time(frame: av.VideoFrame | av.AudioFrame) -> float | None:
+    """The frame's presentation time in seconds; AVI may know its decoding time only."""
+    stamp = frame.pts if frame.pts is not None else frame.dts
+    return None if stamp is None else float(stamp * frame.time_base)
