@@ -1,4 +1,4 @@
-"""Reading and writing media with PyAV: the only package that imports av; no ffmpeg executable is needed."""
+"""Reading and writing media: the only package that imports av; needs no ffmpeg executable."""
 
 from media.container import AudioInfo, MediaError, MediaInfo, VideoInfo, probe
 from media.frames import read_frames

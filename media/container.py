@@ -21,7 +21,7 @@ QUARTER_TURNS = {
     (-1, 0, 0, -1): cv2.ROTATE_180,
     (0, -1, 1, 0): cv2.ROTATE_90_COUNTERCLOCKWISE,
 }
-"""The linear part (a, b, c, d) of a display matrix: (x, y) is shown at (ax + cy, bx + dy), y down."""
+"""By the linear part of a display matrix (a, b, c, d): (x, y) is shown at (ax + cy, bx + dy)."""
 
 
 class MediaError(ValueError):

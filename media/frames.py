@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 # swscale's faster default darkens every pixel by 1 to 1.5 levels; this rounds without a bias.
 EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 UNTAGGED = 2  # AVCOL_SPC_UNSPECIFIED
-NEAREST = 0.45  # of a frame: how far a source frame may lie in the future of its moment; ties go back
+# Part of a frame by which a source frame may come too early: the nearest in time; ties go back.
+NEAREST = 0.45
 
 
 def read_frames(

@@ -6,7 +6,7 @@ import functools
 import cv2
 import numpy as np
 
-WHITE = 203.0  # nits of diffuse white in HDR (ITU-R BT.2408), shown as SDR white but for the shoulder
+WHITE = 203.0  # nits of diffuse white in HDR (ITU-R BT.2408)
 PEAK = 1000.0  # nits shown as full white
 KNEE = 0.7  # part of SDR white from which highlights are compressed
 STEPS = 4096  # entries of the table from linear light to 8-bit codes

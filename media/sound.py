@@ -58,6 +58,12 @@ def sound_blocks(
             if block.size:
                 position += block.shape[1]
                 yield block
+        length = float((stream.duration or 0) * stream.time_base)
+    if position / sample_rate < 0.98 * length - 0.1:
+        logger.warning(
+            "%s is cut short: %.2f of %.2f s of sound can be read",
+            path, position / sample_rate, length,
+        )  # fmt: skip
     if unsound:
         logger.warning("%s: %d samples are not numbers and were set to 0", path, unsound)
     if not position:

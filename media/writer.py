@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import itertools
 import math
 import os
 import secrets
@@ -18,14 +17,17 @@ import numpy as np
 from av.container import OutputContainer
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from media.container import AudioInfo, MediaError, probe
-from media.sound import LAYOUTS, sound_blocks
+from media.container import MediaError, probe
+from media.sound_track import SoundTrack
 
 BT709 = 1  # the number of bt709 as matrix, transfer and primaries (H.273)
 LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-BITS_PER_CHANNEL = 96_000  # a second
-AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+PRESETS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
+)  # fmt: skip
+MIN_FPS, MAX_FPS = 0.01, 1000
+# Rounds without the bias of swscale's faster default.
 EXACT = (
     Interpolation.BICUBIC
     | Interpolation.ACCURATE_RND
@@ -68,10 +70,17 @@ class VideoWriter:
         suffix = self.path.suffix.lower()
         if suffix not in CONTAINERS:
             raise MediaError(f"cannot write {path}: its name must end in {', '.join(CONTAINERS)}")
-        if not 0 < fps < math.inf:
-            raise MediaError(f"cannot write {path} at {fps} frames per second; give a rate above 0")
+        if not MIN_FPS <= fps <= MAX_FPS:
+            raise MediaError(
+                f"cannot write {path} at {fps} frames per second; give {MIN_FPS} to {MAX_FPS}"
+            )
         if width < 1 or height < 1:
             raise MediaError(f"cannot write {path} with frames of {width}x{height} pixels")
+        webm = suffix == ".webm"
+        if not 0 <= crf <= (63 if webm else 51):
+            raise MediaError(f"cannot write {path} at crf {crf}; give 0 to {63 if webm else 51}")
+        if preset not in PRESETS:
+            raise MediaError(f"unknown preset {preset}; give one of {', '.join(PRESETS)}")
         sound = probe(audio).audio if audio is not None else None
         if audio is not None and sound is None:
             raise MediaError(f"{audio} has no audio stream; give a file with sound")
@@ -88,11 +97,9 @@ class VideoWriter:
                 format=CONTAINERS[suffix],
                 container_options={"movflags": "+faststart"} if suffix in (".mp4", ".mov") else {},
             )
-            self._video = self._add_video(suffix == ".webm", crf, preset)
+            self._video = self._add_video(webm, crf, preset)
             if sound:
-                self._track = _SoundTrack(
-                    self._container, audio, sound, audio_duration, opus=suffix == ".webm"
-                )
+                self._track = SoundTrack(self._container, audio, sound, audio_duration, opus=webm)
             self._container.start_encoding()
 
     def __enter__(self) -> Self:
@@ -166,14 +173,13 @@ class VideoWriter:
 
     @contextlib.contextmanager
     def _discarded_on_error(self) -> Iterator[None]:
-        try:
-            yield
-        except (av.FFmpegError, OSError) as error:
-            self._discard()
-            raise MediaError(f"cannot write {self.path}: {error.strerror}") from error
-        except BaseException:
-            self._discard()
-            raise
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(self._discard)
+            try:
+                yield
+            except (av.FFmpegError, OSError) as error:
+                raise MediaError(f"cannot write {self.path}: {error.strerror}") from error
+            cleanup.pop_all()
 
     def _discard(self) -> None:
         # Closing writes the trailer, which fails again where writing did.
@@ -181,67 +187,6 @@ class VideoWriter:
             if self._container:
                 self._container.close()
         self._temporary.unlink(missing_ok=True)
-
-
-class _SoundTrack:
-    """The sound of a file as encoded packets of a container being written."""
-
-    def __init__(
-        self,
-        container: OutputContainer,
-        path: str | os.PathLike,
-        source: AudioInfo,
-        duration: float | None,
-        *,
-        opus: bool,
-    ) -> None:
-        self._rate = 48000 if opus else next(
-            (rate for rate in AAC_RATES if rate >= source.sample_rate), AAC_RATES[-1]
-        )
-        channels = min(2, source.channels)
-        self._layout = LAYOUTS[channels]
-        self._stream = container.add_stream(
-            "libopus" if opus else "aac",
-            rate=self._rate,
-            layout=self._layout,
-            bit_rate=channels * BITS_PER_CHANNEL,
-        )
-        blocks = sound_blocks(path, sample_rate=self._rate, channels=channels)
-        # Sound that cannot be decoded is found out here, before any frame is made.
-        blocks = itertools.chain([next(blocks)], blocks)
-        length = None if duration is None else round(duration * self._rate)
-        self._blocks = _fit(blocks, length, self._rate)
-        self._samples = 0
-
-    def packets(self, until: float) -> Iterator[av.Packet]:
-        """Yield the packets up to `until` seconds, and at the end of the sound the encoder's last."""
-        while self._blocks and self._samples < until * self._rate:
-            block = next(self._blocks, None)
-            if block is None:
-                self._blocks = None
-                yield from self._stream.encode(None)
-                return
-            frame = av.AudioFrame.from_ndarray(block, "fltp", self._layout)
-            frame.sample_rate, frame.time_base = self._rate, Fraction(1, self._rate)
-            frame.pts = self._samples
-            self._samples += block.shape[1]
-            yield from self._stream.encode(frame)
-
-
-def _fit(blocks: Iterator[np.ndarray], length: int | None, step: int) -> Iterator[np.ndarray]:
-    """Yield (channels, n) blocks cut or filled with zeros, `step` at a time, to `length` samples."""
-    position = 0
-    for block in blocks:
-        block = block[:, : None if length is None else length - position]
-        if block.size:
-            yield np.ascontiguousarray(block)
-        position += block.shape[1]
-        if position == length:
-            return
-    while length is not None and position < length:
-        silence = np.zeros((block.shape[0], min(step, length - position)), np.float32)
-        yield silence
-        position += silence.shape[1]
 
 
 def _exact_rate(fps: float) -> Fraction:
@@ -262,5 +207,5 @@ def _reserve(path: Path) -> Path:
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
         temporary.touch(exist_ok=False)
     except OSError as error:
-        raise MediaError(f"cannot write {path}: {error.strerror}; give another --outfile") from error
+        raise MediaError(f"cannot write {path}: {error.strerror}; give another place") from error
     return temporary
