@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import torchscript
+from errors import InputError
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -31,7 +32,7 @@ _CLASS_NETWORKS = {"Wav2Lip": "wav2lip", "SyncNet_color": "syncnet_color",
                    "Wav2Lip_disc_qual": "visual_quality_disc"}
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A weight file that cannot be used; the message is one line: what it is and what to do."""
 
 

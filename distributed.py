@@ -6,6 +6,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from errors import InputError
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -28,9 +30,9 @@ def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
         name = ("cuda" if torch.cuda.is_available()
                 else "mps" if torch.backends.mps.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: PyTorch sees no CUDA GPU here; use --device cpu or auto")
+        raise InputError("--device cuda: PyTorch sees no CUDA GPU here; use --device cpu or auto")
     if name == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("--device mps: PyTorch sees no Apple GPU here; use --device cpu or auto")
+        raise InputError("--device mps: PyTorch sees no Apple GPU here; use --device cpu or auto")
     return torch.device("cuda", local_rank) if name == "cuda" else torch.device(name)
 
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 
+from errors import InputError
 from face_detection import Detector
 
 Blend = Literal["feather", "none"]
@@ -63,7 +64,7 @@ def _detect_batch(images: Sequence[np.ndarray], detector: Detector) -> list[np.n
         return detector.detect(images)
     except torch.OutOfMemoryError:
         if len(images) == 1:
-            raise ValueError("one frame alone exceeds the GPU's memory in face detection: "
+            raise InputError("one frame alone exceeds the GPU's memory in face detection: "
                              "choose a smaller --det_size or --device cpu") from None
         log.warning("face detection ran out of memory with %d frames at once: halving", len(images))
         half = len(images) // 2
@@ -89,14 +90,14 @@ def _content_change(a: np.ndarray, b: np.ndarray) -> float:
 
 def pad_boxes(boxes: np.ndarray, pads: Sequence[int], frame_size: tuple[int, int]) -> np.ndarray:
     """Detections (T, 4), truncated to whole pixels, ± pads (top bottom left right), clipped to the
-    frame (width, height); NaN rows stay. ValueError if the pads leave nothing of a box."""
+    frame (width, height); NaN rows stay. InputError if the pads leave nothing of a box."""
     top, bottom, left, right = pads
     width, height = frame_size
     padded = np.trunc(boxes) + [-left, -top, right, bottom]
     padded = np.clip(padded, 0, [width, height, width, height])
     empty = (padded[:, 2] <= padded[:, 0]) | (padded[:, 3] <= padded[:, 1])
     if empty.any():
-        raise ValueError(f"--pads {top} {bottom} {left} {right} leave nothing of the face box in "
+        raise InputError(f"--pads {top} {bottom} {left} {right} leave nothing of the face box in "
                          f"frame {int(np.argmax(empty))}: choose smaller negative pads")
     return padded
 
