@@ -1,4 +1,4 @@
-"""Makes the small media files of the media tests with PyAV, independently of the code under test."""
+"""Makes the small files of the media tests with PyAV, independently of the code under test."""
 
 import struct
 from collections.abc import Sequence

@@ -313,8 +313,8 @@ def write_bytes(path: Path, data: bytes) -> Path:
         (lambda folder: folder / "none.mp4", "does not exist"),
         (lambda folder: folder, "is a folder"),
         (lambda folder: write_bytes(folder / "a.mp4", b""), "is empty"),
-        (lambda folder: write_bytes(folder / "a.mp4", b"not a film\n" * 99), "not a readable media"),
-        (lambda folder: write_bytes(folder / "a.mp4", b"#EXTM3U\nhttp://a/b.ts\n"), "not a readable"),
+        (lambda folder: write_bytes(folder / "a.mp4", b"not a film\n" * 99), "not a readable"),
+        (lambda folder: write_bytes(folder / "a.mp4", b"#EXTM3U\nhttp://a/b\n"), "not a readable"),
     ],
 )
 def test_bad_file(tmp_path: Path, read, make, message: str) -> None:
