@@ -1,0 +1,132 @@
+"""Making the videos of a list: restartable, shared among processes, failures named and counted."""
+import csv
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from audio import MEL_WINDOW, load_wav, mel_window_start, melspectrogram
+from distributed import Ranks
+from errors import InputError
+from evaluation.filelist import Pair
+from face_source import FaceSource
+
+log = logging.getLogger(__name__)
+
+_LINES = "lines.csv"
+_FAILED = "failed.csv"
+
+
+class LinesMade(NamedTuple):
+    """How far the list of a results folder got."""
+
+    made: int
+    wanted: int
+
+
+def generate(pairs: Sequence[Pair], results_dir: Path, make: Callable[[Pair, Path], None],
+             ranks: Ranks) -> None:
+    """Call `make(pair, outfile)` for this rank's share of the pairs that have no result yet.
+
+    Failures (InputError, OSError) are logged, written to failed.csv and do not stop the rest;
+    another run tries them again. lines.csv says which result is of which pair.
+    """
+    results_dir.mkdir(parents=True, exist_ok=True)
+    if ranks.is_main:
+        _write_lines(results_dir, pairs)
+    for pair in pairs[ranks.rank::ranks.world_size]:
+        outfile = result_path(results_dir, pair)
+        if outfile.exists():
+            continue
+        try:
+            make(pair, outfile)
+            log.info("%s: %s with the sound of %s", outfile.name, pair.video, pair.audio)
+        except (InputError, OSError) as error:
+            log.warning("%s failed: %s", outfile.name, error)
+            _append_failure(results_dir, outfile.name, str(error))
+
+
+def result_path(results_dir: Path, pair: Pair) -> Path:
+    return results_dir / f"{pair.number}.mp4"
+
+
+def summary(pairs: Sequence[Pair], results_dir: Path) -> str:
+    """How many of how many results there are, and why each of the others is missing."""
+    missing = [result_path(results_dir, pair).name for pair in pairs
+               if not result_path(results_dir, pair).exists()]
+    lines = [f"made {len(pairs) - len(missing)} of {len(pairs)} videos in {results_dir}"]
+    if missing:
+        reasons = _failures(results_dir)
+        lines.append(f"{len(missing)} missing: scores will stand for the others only")
+        lines += [f"  {name}: {reasons.get(name, 'not reached yet')}" for name in missing]
+    return "\n".join(lines)
+
+
+def lines_made(results_dir: Path) -> LinesMade | None:
+    """What a folder holds of the list it was made from; None if it was not made from one."""
+    pairs = read_lines(results_dir)
+    if pairs is None:
+        return None
+    return LinesMade(sum(result_path(results_dir, pair).exists() for pair in pairs), len(pairs))
+
+
+def read_lines(results_dir: Path) -> list[Pair] | None:
+    """The pairs that the results of a folder were made from; None if that is not known."""
+    path = results_dir / _LINES
+    if not path.is_file():
+        return None
+    with open(path, encoding="utf-8", newline="") as file:
+        return [Pair(int(row["number"]), row["audio"], row["video"])
+                for row in csv.DictReader(file)]
+
+
+def count_windows(audio: Path, fps: float) -> int:
+    """The number of video frames whose mel window lies wholly in the sound, as the paper counts.
+
+    (`lip_sync` by itself goes on to the sound's end.) InputError if there is none.
+    """
+    mel_frames = melspectrogram(load_wav(audio)).shape[1]
+    n = 0
+    while mel_window_start(n, fps) + MEL_WINDOW <= mel_frames:
+        n += 1
+    if n == 0:
+        raise InputError(f"{audio}: its sound is shorter than one mel window (0.2 s)")
+    return n
+
+
+def require_length(source: FaceSource, n_frames: int, audio: Path) -> None:
+    """InputError if the source has fewer than `n_frames` frames: the paper leaves such pairs out.
+    """
+    available = count_frames(source, n_frames)
+    if available < n_frames:
+        raise InputError(f"{source.path} is shorter than the sound of {audio}: {available} of "
+                         f"{n_frames} frames")
+
+
+def count_frames(source: FaceSource, most: int) -> int:
+    """The number of frames that can really be decoded, up to `most`; headers may be wrong."""
+    return sum(1 for _ in zip(range(most), source.read()))
+
+
+def _write_lines(results_dir: Path, pairs: Sequence[Pair]) -> None:
+    temp = results_dir / f".{_LINES}.{os.getpid()}"
+    with open(temp, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(Pair._fields)
+        writer.writerows(pairs)
+    temp.replace(results_dir / _LINES)
+
+
+def _append_failure(results_dir: Path, name: str, reason: str) -> None:
+    with open(results_dir / _FAILED, "a", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerow([name, reason])
+
+
+def _failures(results_dir: Path) -> dict[str, str]:
+    """The last reason of each result that failed."""
+    path = results_dir / _FAILED
+    if not path.is_file():
+        return {}
+    with open(path, encoding="utf-8", newline="") as file:
+        return {row[0]: row[1] for row in csv.reader(file)}

@@ -1,0 +1,124 @@
+"""Lip-sync real videos (ReSyncED): with other sound, with their dubbed sound, or with speech made
+from text.
+
+python evaluation/real_videos_inference.py --mode random --filelist pairs.txt --data_root videos/ \
+    --results_dir results/random --checkpoint_path wav2lip_gan.pth
+"""
+import argparse
+import logging
+import sys
+from itertools import islice
+from pathlib import Path
+
+# Users run this file from anywhere, also as published: cd evaluation && python …
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import distributed
+from errors import InputError, run_script
+from evaluation import generation
+from evaluation.filelist import Pair, find_videos, read_pairs
+from evaluation.resized_source import ResizedSource, frame_shape, largest_factor, shrink_ratio
+from face_detection import Detector, load_detector
+from faces import detect_faces
+from generator import LipGenerator
+from inference import lip_sync
+from media import probe
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    add = parser.add_argument
+    add("--mode", choices=["random", "dubbed", "tts"], required=True,
+        help="random: pairs of a list; dubbed: each video with its own sound; tts: pairs of a "
+        "list, frames repeated where the speech is longer")
+    add("--filelist", type=Path,
+        help="lines of `video audio` below the data root, with their endings; not for dubbed")
+    add("--results_dir", type=Path, required=True, help="for <line number>.mp4, from 0")
+    add("--data_root", type=Path, required=True, help="root of the videos and sounds")
+    add("--checkpoint_path", type=Path, required=True, help="weights of the generator")
+    add("--pads", type=int, nargs=4, default=[0, 10, 0, 0], metavar="N",
+        help="added to the face box: top bottom left right (default: 0 10 0 0)")
+    add("--face_det_batch_size", type=int, default=16)
+    add("--wav2lip_batch_size", type=int, default=128)
+    add("--face_res", type=int, default=180,
+        help="pixels: frames are shrunk by a whole factor that brings the face nearer to it "
+        "(default: 180)")
+    add("--min_frame_res", type=int, default=480,
+        help="pixels: but not below this short side (default: 480)")
+    add("--max_frame_res", type=int, default=720,
+        help="pixels: a longer short side is shrunk to it first (default: 720)")
+    add("--blend", choices=["feather", "none"], default="none",
+        help="none: the whole box pasted hard, as in the paper (default)")
+    add("--face_detector", choices=["auto", "sfd", "haar"], default="auto")
+    add("--s3fd_path", type=Path, help="weights of the S3FD detector")
+    add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    args = parser.parse_args(argv)
+    if (args.filelist is None) != (args.mode == "dubbed"):
+        parser.error("--filelist is needed by --mode random and tts, and by these only")
+    if min(args.face_res, args.min_frame_res, args.max_frame_res) < 1:
+        parser.error("--face_res, --min_frame_res and --max_frame_res must be at least 1 pixel")
+    return args
+
+
+def pairs_of(args: argparse.Namespace) -> list[Pair]:
+    """The lines to make; a dubbed video has its own sound."""
+    if args.mode != "dubbed":
+        return read_pairs(args.filelist, video_first=True)
+    names = [path.relative_to(args.data_root).as_posix() for path in find_videos(args.data_root)]
+    return [Pair(number, name, name) for number, name in enumerate(names)]
+
+
+def open_resized(path: Path, detector: Detector, *, face_res: int, min_frame_res: int,
+                 max_frame_res: int) -> ResizedSource:
+    """The video at the size in which the paper's rules put it. InputError without a face in its
+    first second."""
+    video = probe(path).video
+    if video is None:
+        raise InputError(f"{path} has no video stream")
+    ratio = shrink_ratio((video.width, video.height), max_frame_res)
+    source = ResizedSource(path, video.fps, frame_shape((video.width, video.height), ratio, 1),
+                           ratio=ratio)
+    # Published: the first frame's face. A face that appears a little later serves as well.
+    for found in detect_faces(islice(source.read(), round(video.fps)), detector):
+        if len(found.boxes):
+            x1, y1, x2, y2 = found.boxes[0, :4]
+            face = float(max(x2 - x1, y2 - y1))
+            break
+    else:
+        raise InputError(f"{path}: no face in its first second, by whose size it is shrunk")
+    factor = largest_factor(face, min(source.size), face_res, min_frame_res)
+    return ResizedSource(path, video.fps, frame_shape((video.width, video.height), ratio, factor),
+                         resize_factor=factor, ratio=ratio)
+
+
+def main() -> None:
+    args = parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    pairs = pairs_of(args)
+    ranks = distributed.start(args.device)
+    generator = LipGenerator.load(args.checkpoint_path, ranks.device,
+                                  batch_size=args.wav2lip_batch_size)
+    detector = load_detector(args.face_detector, device=ranks.device, s3fd_path=args.s3fd_path)
+
+    def make(pair: Pair, outfile: Path) -> None:
+        audio = args.data_root / pair.audio
+        source = open_resized(args.data_root / pair.video, detector, face_res=args.face_res,
+                              min_frame_res=args.min_frame_res, max_frame_res=args.max_frame_res)
+        n_frames = generation.count_windows(audio, source.fps)
+        if args.mode == "tts":
+            source = source.stretched(n_frames)
+        elif args.mode == "dubbed":
+            n_frames = generation.count_frames(source, n_frames)
+        else:
+            generation.require_length(source, n_frames, audio)
+        lip_sync(source, audio, outfile, checkpoint=generator, face_detector=detector,
+                 pads=args.pads, face_det_batch_size=args.face_det_batch_size, blend=args.blend,
+                 n_frames=n_frames)
+
+    generation.generate(pairs, args.results_dir, make, ranks)
+    print(generation.summary(pairs, args.results_dir))
+    distributed.stop()
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,1 @@
+"""Lip-sync error of talking-face videos: LSE-D and LSE-C."""

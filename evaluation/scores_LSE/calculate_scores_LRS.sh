@@ -1,0 +1,11 @@
+#!/bin/sh
+# LSE-D and LSE-C of every face-crop video in a folder:
+#   sh calculate_scores_LRS.sh /path/to/videos [flags of calculate_scores_LRS.py]
+set -e
+if [ $# -eq 0 ]; then
+    echo "usage: $0 /path/to/videos [flags]" >&2
+    exit 2
+fi
+data_root=$1
+shift
+exec "${PYTHON:-python}" "$(dirname "$0")/calculate_scores_LRS.py" --data_root "$data_root" "$@"

@@ -1,0 +1,192 @@
+"""Scores of one video file: of the face that fills it, or of every face track in it."""
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from errors import InputError
+from evaluation.scores_LSE.judges import Judge
+from evaluation.scores_LSE.pictures import Collage, save_offset_curve
+from evaluation.scores_LSE.score_table import Row
+from evaluation.scores_LSE.shots import ShotFinder
+from evaluation.scores_LSE.SyncNetInstance_calc_scores import (
+    FACE_SIZE, FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, TooShortError, WindowFeatures, lse_of_distances,
+    mean_distances)
+from evaluation.scores_LSE.tracks import FaceTrack, find_tracks
+from face_detection import Detector
+from faces import detect_faces
+from media import probe, read_audio, read_frames
+from tracking import follow
+
+log = logging.getLogger(__name__)
+
+
+class NoFaceError(InputError):
+    """A video without a face that can be judged."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for all videos of a run."""
+
+    judge: Judge
+    batch_size: int = 20            # windows a forward pass
+    vshift: int = 15                # frames, the largest shift tried
+    pictures: Path | None = None    # folder for an offset curve and a collage a track
+    det_size: int | None = None     # pixels, long side for detection; None: the detector's own
+    min_score: float | None = None  # of a detection; None: the detector's own
+    min_track: int = 100            # frames
+    min_face: float = 100           # pixels
+
+
+def score_face_clip(path: Path, name: str, settings: Settings,
+                    detector: Detector | None = None) -> list[Row]:
+    """The row of a clip that one face fills, as those of LRS2: its whole frame is SyncNet's input.
+
+    detector: finds the face for a judge that needs it cropped. InputError (one line) if the clip
+    cannot be read, has no sound, no face or fewer than six frames.
+    """
+    wav, note = _sound(path), _rate_note(path)
+    track = None if detector is None else _only_face(path, detector, settings)
+    scorer = _TrackScorer(Row(name, settings.judge.name, track=0, first_frame=0, note=note),
+                          settings)
+    for i, frame in enumerate(read_frames(path, fps=FPS)):
+        if track is None:
+            scorer.add(cv2.resize(frame, (FACE_SIZE, FACE_SIZE)))
+        elif i < track.end:
+            scorer.add(settings.judge.crop(frame, track, i))
+    return [scorer.row(wav)]
+
+
+def score_face_tracks(path: Path, name: str, settings: Settings, detector: Detector) -> list[Row]:
+    """A row for each face that is followed through a shot of a real video.
+
+    A track without enough sound has a row without a score. InputError (one line) if the video
+    cannot be read, has no sound or no face that stays.
+    """
+    wav, note = _sound(path), _rate_note(path)
+    tracks = _find_faces(path, settings, detector)
+    scorers = [_TrackScorer(Row(name, settings.judge.name, i, track.start, note=note), settings)
+               for i, track in enumerate(tracks)]
+    rows = []
+    for number, frame in enumerate(read_frames(path, fps=FPS)):
+        for track, scorer in zip(tracks, scorers, strict=True):
+            if track.start <= number < track.end:
+                scorer.add(settings.judge.crop(frame, track, number - track.start))
+            if number == track.end - 1:
+                sound = wav[track.start * SAMPLES_PER_FRAME:track.end * SAMPLES_PER_FRAME]
+                rows.append(_row_or_reason(scorer, sound))
+    return sorted(rows, key=lambda row: row.track)
+
+
+class _TrackScorer:
+    """Takes the crops of one track as they come."""
+
+    def __init__(self, row: Row, settings: Settings) -> None:
+        self.unscored = row
+        self._settings = settings
+        self._windows = WindowFeatures(settings.judge.embed_faces, settings.batch_size)
+        self._collage = Collage()
+
+    def add(self, crop: np.ndarray) -> None:
+        self._windows.add(crop)
+        if self._settings.pictures:
+            self._collage.add(crop)
+
+    def row(self, wav: np.ndarray) -> Row:
+        """The scores against the sound of the same time; TooShortError below six frames."""
+        judge = self._settings.judge
+        faces = self._windows.windows(len(wav))
+        sound = judge.embed_sound(wav, len(faces), self._settings.batch_size)
+        distances = mean_distances(faces, sound, self._settings.vshift,
+                                   inside_only=judge.inside_only)
+        lse = lse_of_distances(distances)
+        row = Row(**{**vars(self.unscored), "frames": self._windows.frames}).scored(lse)
+        if self._settings.pictures:
+            self._save_pictures(row, distances)
+        return row
+
+    def _save_pictures(self, row: Row, distances: np.ndarray) -> None:
+        # A video's folders become part of its pictures' names: one flat folder to look through.
+        stem = f"{Path(row.video).with_suffix('')}_{row.track}".replace("/", "_")
+        folder = self._settings.pictures
+        folder.mkdir(parents=True, exist_ok=True)
+        title = (f"{row.video} track {row.track}: offset {row.offset}, "
+                 f"distance {row.lse_d:.3f}, confidence {row.lse_c:.3f} ({row.network})")
+        save_offset_curve(folder / f"{stem}_offset.png", distances, title)
+        _, png = cv2.imencode(".png", self._collage.image())
+        (folder / f"{stem}_frames.png").write_bytes(png.tobytes())
+
+
+def _row_or_reason(scorer: _TrackScorer, wav: np.ndarray) -> Row:
+    try:
+        return scorer.row(wav)
+    except TooShortError as error:
+        return Row(**{**vars(scorer.unscored), "note": str(error)})
+
+
+def _sound(path: Path) -> np.ndarray:
+    """int16 at 16 kHz, as SyncNet's MFCC were made from."""
+    wav = read_audio(path, SAMPLE_RATE)
+    return np.clip(np.round(wav * 32768), -32768, 32767).astype(np.int16)
+
+
+def _rate_note(path: Path) -> str:
+    video = probe(path).video
+    if video is None or abs(video.fps - FPS) < 0.01:
+        return ""
+    note = f"converted from {video.fps:g} to {FPS:g} frames a second"
+    log.warning("%s: %s", path, note)
+    return note
+
+
+def _find_faces(path: Path, settings: Settings, detector: Detector) -> list[FaceTrack]:
+    finder = ShotFinder(FPS)
+    frames = finder.watch(read_frames(path, fps=FPS))
+    detections = [boxes for boxes, _ in _detections(path, frames, settings, detector)]
+    shots = finder.shots()
+    tracks = find_tracks(detections, shots, min_track=settings.min_track,
+                         min_face=settings.min_face)
+    if not tracks:
+        _require_any_face(detections)
+        seen = sum(len(boxes) > 0 for boxes in detections)
+        raise NoFaceError(
+            f"no face of {settings.min_face:g} pixels or more stays for over {settings.min_track} "
+            f"frames (a face in {seen} of {len(detections)} frames, {len(shots)} shots): "
+            "try a smaller --min_track or --min_face_size")
+    return tracks
+
+
+def _only_face(path: Path, detector: Detector, settings: Settings) -> FaceTrack:
+    """The largest face through the whole clip; where it is not seen, its box is interpolated."""
+    frames = _detections(path, read_frames(path, fps=FPS), settings, detector)
+    detections, cuts = map(list, zip(*frames))
+    _require_any_face(detections)
+    video = probe(path).video
+    path_of_face = follow(detections, cuts, select="largest", max_gap=len(detections),
+                          frame_size=(video.width, video.height))
+    seen = np.flatnonzero(~np.isnan(path_of_face[:, 0]))
+    return FaceTrack(0, np.stack([np.interp(np.arange(len(detections)), seen, column[seen])
+                                  for column in path_of_face.T], axis=1))
+
+
+def _detections(path: Path, frames: Iterator[np.ndarray], settings: Settings,
+                detector: Detector) -> Iterator[tuple[np.ndarray, bool]]:
+    """Boxes (N, 5) whose score suffices, and whether a shot starts, frame by frame."""
+    det_size, min_score = settings.det_size, settings.min_score
+    if det_size is None:
+        video = probe(path).video
+        # As published for S3FD: a quarter of the frame. The cascades need more pixels.
+        det_size = round(max(video.width, video.height) / 4) if detector.name == "sfd" else 640
+    if min_score is None:
+        min_score = 0.9 if detector.name == "sfd" else 0.0
+    for faces in detect_faces(frames, detector, det_size=det_size):
+        yield faces.boxes[faces.boxes[:, 4] > min_score], faces.is_cut
+
+
+def _require_any_face(detections: list[np.ndarray]) -> None:
+    if not any(len(boxes) for boxes in detections):
+        raise NoFaceError(f"no face in any of its {len(detections)} frames")
