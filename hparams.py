@@ -42,12 +42,37 @@ class HParams:
     syncnet_wt: float = 0.0             # weight of the sync loss until the evaluation switches it on
     disc_wt: float = 0.07               # weight of the visual-quality loss
     disc_initial_learning_rate: float = 1e-4
+    eval_batches: int = 700
+    hq_eval_batches: int = 300          # the same for hq_wav2lip_train.py
+    sync_loss_target: float = 0.75      # evaluation loss under which the sync weight is switched on
+    syncnet_wt_on: float = 0.01         # … to this value
+    hq_syncnet_wt_on: float = 0.03      # … to this one in hq_wav2lip_train.py
 
     # Expert training
     syncnet_batch_size: int = 64        # windows
     syncnet_lr: float = 1e-4
     syncnet_eval_interval: int = 10000  # steps
     syncnet_checkpoint_interval: int = 10000  # steps
+    syncnet_eval_batches: int = 1400
+    min_negative_offset: int = 1        # frames from a window to the wrong one of its clip, at least
+    cross_clip_negatives: float = 0.0   # share of the wrong windows that come from another clip
+    warm_start_clips: int = 24          # clips in a batch of the contrastive warm start
+    warm_start_windows: int = 4         # windows of each
+    warm_start_lr: float = 1e-3
+    warm_start_temperature: float = 0.07
+
+    # All training; 0 = off, the paper's recipe
+    lr_warmup_steps: int = 0            # steps over which the learning rate rises from 0
+    grad_clip: float = 0.0              # greatest gradient norm
+
+    # Augmentation, alike for all crops of a sample; 0 = off, the paper's recipe
+    flip: float = 0.0                   # probability of left for right
+    color_jitter: float = 0.0           # relative spread of brightness, contrast, tint, saturation
+    blur: float = 0.0                   # probability of a blur
+    jpeg: float = 0.0                   # probability of strong JPEG compression
+    box_jitter: float = 0.0             # shift and growth of the box, in box sides, at most
+    mel_gain: float = 0.0               # dB, at most, louder or softer
+    mel_noise: float = 0.0              # standard deviation, at most, of noise on the mel
 
     def override(self, assignments: str) -> "HParams":
         """A copy with "name=value,name=value" applied; ValueError names an unknown or bad one."""

@@ -17,6 +17,16 @@ def cosine_loss(a: Tensor, v: Tensor, y: Tensor) -> Tensor:
     return F.binary_cross_entropy(cosine.clamp(0, 1).unsqueeze(1), y.float())
 
 
+def contrastive_loss(a: Tensor, v: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of finding each sound's mouth, and each mouth's sound, in the batch (InfoNCE).
+
+    a, v: (B, D) unit vectors, row i of both of the same moment, all moments different.
+    """
+    similarity = a.float() @ v.float().T / temperature
+    own = torch.arange(len(a), device=a.device)
+    return (F.cross_entropy(similarity, own) + F.cross_entropy(similarity.T, own)) / 2
+
+
 def get_sync_loss(syncnet: nn.Module, mel: Tensor, g: Tensor) -> Tensor:
     """The frozen expert's loss on generated faces against the label "in sync" (paper, Eq. 5).
 

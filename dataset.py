@@ -1,0 +1,252 @@
+"""The training samples of the expert and of the generator, cut from preprocessed clips.
+
+A sample depends only on (seed, epoch, index), whatever the number of workers or ranks:
+`dataset[epoch, index]` is the draw that epoch makes from clip `index`.
+"""
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from tqdm import tqdm
+
+import augmentation
+from audio import MEL_WINDOW, mel_window_start
+from augmentation import Augmentation
+from clips import WINDOW, Clip, DataError, usable_starts
+from distributed import Ranks
+from hparams import HParams, hparams
+
+Key = tuple[int, int]   # epoch, index
+Cache = list[tuple[np.ndarray, np.ndarray]]     # stored crops (N, S, S, 3) and mel of each clip
+
+
+class SyncNetSample(NamedTuple):
+    """mel: (1, 80, 16) in [-4, 4]. mouths: (15, 48, 96) lower halves, BGR each, in [0, 1].
+    label: (1,) 1 in sync, 0 not. name: clip and frames, for messages. A batch adds an axis."""
+
+    mel: Tensor
+    mouths: Tensor
+    label: Tensor
+    name: str
+
+
+class Wav2LipSample(NamedTuple):
+    """x: (6, 5, 96, 96) masked target and reference, BGR in [0, 1]. indiv_mels: (5, 1, 80, 16), for
+    the generator. mel: (1, 80, 16), for the expert. gt: (3, 5, 96, 96). A batch adds an axis."""
+
+    x: Tensor
+    indiv_mels: Tensor
+    mel: Tensor
+    gt: Tensor
+    name: str
+
+
+def decode_clips(clips: Sequence[Clip], hp: HParams = hparams) -> Cache:
+    """All crops and mels, for the memory that a loader's worker processes share: 27 kB a frame,
+    62 kB with a margin of a quarter."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        decoded = pool.map(lambda clip: (clip.load_crops(size=hp.img_size),
+                                         np.array(clip.load_mel())), clips)
+        return list(tqdm(decoded, "decoding crops", len(clips), unit="clip"))
+
+
+class _ClipDataset(Dataset):
+    """What all samples are cut from.
+
+    augment: change samples as `hp` says. cache: what `decode_clips` made of the same clips.
+    """
+
+    # Mel windows are taken from so many video frames before to so many after a window's first.
+    _before = 0
+    _after = 0
+
+    def __init__(self, clips: Sequence[Clip], hp: HParams = hparams, *, seed: int = 0,
+                 augment: bool = False, cache: Cache | None = None) -> None:
+        self.clips = list(clips)
+        self.hp = hp
+        self.seed = seed
+        self.augment = augment
+        self._starts = [usable_starts(clip, hp, before=self._before, after=self._after)
+                        for clip in self.clips]
+        self._cache = cache
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def _begin(self, key: Key) -> tuple[np.random.Generator, Augmentation]:
+        rng = np.random.default_rng((self.seed, *key))
+        changes = augmentation.draw(self.hp, rng) if self.augment else augmentation.NONE
+        return rng, changes
+
+    def _window(self, index: int, start: int, changes: Augmentation) -> np.ndarray:
+        """(5, 96, 96, 3) uint8 crops of frames start … start+4."""
+        clip = self.clips[index]
+        row = int(np.searchsorted(clip.frames, start))
+        if self._cache is None:
+            crops = clip.load_crops(row, row + WINDOW, self.hp.img_size)
+        else:
+            crops = self._cache[index][0][row:row + WINDOW]
+        return augmentation.change_crops(crops, clip.margin, self.hp.img_size, changes)
+
+    def _mel_windows(self, index: int, frames: Sequence[int], changes: Augmentation) -> np.ndarray:
+        """(len(frames), 1, 80, 16) float32: the mel windows that start at these video frames."""
+        clip = self.clips[index]
+        mel = clip.load_mel() if self._cache is None else self._cache[index][1]
+        starts = [mel_window_start(frame, self.hp.fps) for frame in frames]
+        first, stop = min(starts), max(starts) + MEL_WINDOW
+        piece = augmentation.change_mel(mel[:, first:stop].astype(np.float32), changes)
+        if piece.shape[1] < stop - first:
+            raise DataError(f"{clip.folder}: its sound ends before its pictures (damaged "
+                            "audio.wav?): delete the folder and run preprocess.py again")
+        return np.stack([piece[None, :, start - first:start - first + MEL_WINDOW]
+                         for start in starts])
+
+
+class SyncNetDataset(_ClipDataset):
+    """The expert's samples: with probability ½ the mouths of the mel's moment, else of another
+    moment of the clip, or of another clip for a share `cross_clip_negatives` of them."""
+
+    def __getitem__(self, key: Key) -> SyncNetSample:
+        rng, changes = self._begin(key)
+        index = key[1]
+        clip = self.clips[index]
+        start = int(rng.choice(self._starts[index]))
+        label = rng.random() < 0.5
+        shown, shown_start = index, start
+        if not label:
+            shown, shown_start = self._wrong_window(rng, index, start)
+        mel = self._mel_windows(index, [start], changes)[0]
+        mouths = _stack_mouths(self._window(shown, shown_start, changes))
+        name = f"{clip.name}@{start}/{self.clips[shown].name}@{shown_start}"
+        return SyncNetSample(torch.from_numpy(mel), torch.from_numpy(mouths),
+                             torch.tensor([float(label)]), name)
+
+    def _wrong_window(self, rng: np.random.Generator, index: int, start: int) -> tuple[int, int]:
+        """Clip and start of crops that do not belong to the sound at `start` of clip `index`."""
+        if len(self.clips) > 1 and rng.random() < self.hp.cross_clip_negatives:
+            other = (index + int(rng.integers(1, len(self.clips)))) % len(self.clips)
+            return other, int(rng.choice(self.clips[other].window_starts))
+        starts = self.clips[index].window_starts
+        far = starts[np.abs(starts - start) >= self.hp.min_negative_offset]
+        return index, int(rng.choice(far))
+
+
+class ContrastiveDataset(_ClipDataset):
+    """Matching windows for the warm start: a sample is `warm_start_windows` of them, of one clip,
+    `min_negative_offset` frames apart where it is long enough; all fields stacked (K, …)."""
+
+    def __getitem__(self, key: Key) -> SyncNetSample:
+        rng, changes = self._begin(key)
+        index = key[1]
+        starts = self._spread_starts(rng, self._starts[index])
+        mel = self._mel_windows(index, starts, changes)
+        mouths = np.stack([_stack_mouths(self._window(index, s, changes)) for s in starts])
+        return SyncNetSample(torch.from_numpy(mel), torch.from_numpy(mouths),
+                             torch.ones(len(starts), 1), f"{self.clips[index].name}@{starts}")
+
+    def _spread_starts(self, rng: np.random.Generator, starts: np.ndarray) -> list[int]:
+        chosen: list[int] = []
+        too_near: list[int] = []
+        for start in rng.permutation(starts).tolist():
+            far = all(abs(start - other) >= self.hp.min_negative_offset for other in chosen)
+            (chosen if far else too_near).append(start)
+        return list(itertools.islice(itertools.cycle(chosen + too_near),
+                                     self.hp.warm_start_windows))
+
+
+class Wav2LipDataset(_ClipDataset):
+    """The generator's samples: a window to redraw, another of the clip as reference, its sound."""
+
+    # The published generator hears each frame's sound one frame early; its weights rely on it.
+    _before = 1
+    _after = WINDOW - 2
+
+    def __getitem__(self, key: Key) -> Wav2LipSample:
+        rng, changes = self._begin(key)
+        index = key[1]
+        clip = self.clips[index]
+        start = int(rng.choice(self._starts[index]))
+        reference = int(rng.choice(clip.window_starts[clip.window_starts != start]))
+        frames = [start + k for k in range(-self._before, self._after + 1)]
+        mels = self._mel_windows(index, [*frames, start], changes)
+        gt = _unit_range(self._window(index, start, changes)).transpose(3, 0, 1, 2)
+        x = np.empty((6, *gt.shape[1:]), np.float32)
+        x[:3] = gt
+        x[:3, :, gt.shape[2] // 2:] = 0
+        x[3:] = _unit_range(self._window(index, reference, changes)).transpose(3, 0, 1, 2)
+        return Wav2LipSample(torch.from_numpy(x), torch.from_numpy(mels[:WINDOW]),
+                             torch.from_numpy(mels[WINDOW]),
+                             torch.from_numpy(np.ascontiguousarray(gt)),
+                             f"{clip.name}@{start}, reference @{reference}")
+
+
+class EpochSampler(Sampler[Key]):
+    """Endless keys of one rank, batch by batch; every epoch takes all clips once in a new order.
+
+    Each batch of all ranks is the next `batch_size · world_size` samples in that order, so that the
+    ranks together see what one process with the larger batch would. first: samples already seen.
+    """
+
+    def __init__(self, n_clips: int, batch_size: int, *, seed: int, first: int = 0,
+                 rank: int = 0, world_size: int = 1) -> None:
+        self.n_clips = n_clips
+        self.batch_size = batch_size
+        self.seed = seed
+        self.first = first + rank * batch_size
+        self.stride = world_size * batch_size
+
+    def __iter__(self) -> Iterator[Key]:
+        shuffled, order = -1, np.empty(0, int)
+        for batch in itertools.count(self.first, self.stride):
+            for position in range(batch, batch + self.batch_size):
+                epoch, place = divmod(position, self.n_clips)
+                if epoch != shuffled:
+                    rng = np.random.default_rng((self.seed, epoch))
+                    shuffled, order = epoch, rng.permutation(self.n_clips)
+                yield epoch, int(order[place])
+
+
+def train_loader(dataset: _ClipDataset, batch_size: int, ranks: Ranks, *,
+                 first: int = 0) -> DataLoader:
+    """Endless batches of this rank, from sample number `first` of all ranks on."""
+    sampler = EpochSampler(len(dataset), batch_size, seed=dataset.seed, first=first,
+                           rank=ranks.rank, world_size=ranks.world_size)
+    return _loader(dataset, batch_size, sampler, ranks)
+
+
+def validation_loader(dataset: _ClipDataset, batch_size: int, n_batches: int,
+                      ranks: Ranks) -> DataLoader:
+    """The same `n_batches` batches each time, shared among the ranks; clips in turn, with other
+    windows at every turn."""
+    batches = range(ranks.rank, max(n_batches, ranks.world_size), ranks.world_size)
+    keys = [divmod(batch * batch_size + i, len(dataset))
+            for batch in batches for i in range(batch_size)]
+    return _loader(dataset, batch_size, keys, ranks)
+
+
+def _loader(dataset: _ClipDataset, batch_size: int, keys: Sampler[Key] | list[Key],
+            ranks: Ranks) -> DataLoader:
+    workers = min(dataset.hp.num_workers, os.cpu_count() or 1)
+    return DataLoader(dataset, batch_size, sampler=keys, num_workers=workers,
+                      pin_memory=ranks.device.type == "cuda", worker_init_fn=_single_thread)
+
+
+def _single_thread(_worker: int) -> None:
+    cv2.setNumThreads(0)
+
+
+def _unit_range(crops: np.ndarray) -> np.ndarray:
+    return crops.astype(np.float32) / 255
+
+
+def _stack_mouths(crops: np.ndarray) -> np.ndarray:
+    """(5, 96, 96, 3) uint8 → (15, 48, 96) float32 in [0, 1]: lower halves, frame by frame."""
+    lower = crops[:, crops.shape[1] // 2:].transpose(0, 3, 1, 2)
+    return _unit_range(lower.reshape(-1, *lower.shape[2:]))

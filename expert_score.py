@@ -1,0 +1,98 @@
+"""How well an expert tells matching from mismatched sound and mouths, on fixed samples.
+
+    python expert_score.py --data_root … --checkpoint_path … [--split val]
+"""
+import argparse
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import checkpoint
+import distributed
+from clips import listed_clips
+from dataset import SyncNetDataset, SyncNetSample, validation_loader
+from hparams import hparams
+from losses import cosine_loss
+from models import SyncNet_color
+from precision import Arithmetic
+from training_flags import parse_hparams, run_command
+
+log = logging.getLogger(__name__)
+
+CHANCE_LOSS = 0.693     # ln 2
+_NO_BETTER = 0.68
+
+
+@dataclass(frozen=True)
+class ExpertScore:
+    """loss: BCE. matched, mismatched: share of each kind judged rightly at a cosine of 0.5."""
+
+    loss: float
+    matched: float
+    mismatched: float
+
+    @property
+    def accuracy(self) -> float:
+        """With as many matched as mismatched windows."""
+        return (self.matched + self.mismatched) / 2
+
+    @property
+    def is_chance(self) -> bool:
+        return self.loss > _NO_BETTER
+
+    def __str__(self) -> str:
+        return (f"loss {self.loss:.3f} (chance {CHANCE_LOSS}), accuracy {self.accuracy:.1%} "
+                f"(matched {self.matched:.1%}, mismatched {self.mismatched:.1%})")
+
+
+@torch.inference_mode()
+def score_expert(expert: nn.Module, batches: Iterable[SyncNetSample],
+                 arithmetic: Arithmetic) -> ExpertScore:
+    """Score over all ranks; the expert is put into evaluation mode, and back after."""
+    was_training = expert.training
+    expert.eval()
+    totals = torch.zeros(5, device=arithmetic.device)
+    for batch in batches:
+        label = batch.label.to(arithmetic.device)
+        with arithmetic.autocast():
+            a, v = expert(batch.mel.to(arithmetic.device), batch.mouths.to(arithmetic.device))
+        right = (F.cosine_similarity(a.float(), v.float()) > 0.5) == (label[:, 0] == 1)
+        n_matched = label.sum()
+        totals += torch.stack([cosine_loss(a, v, label) * len(label),
+                               (right * label[:, 0]).sum(), n_matched,
+                               (right * (1 - label[:, 0])).sum(), len(label) - n_matched])
+    expert.train(was_training)
+    loss, right_1, n_1, right_0, n_0 = distributed.mean_over_ranks(totals).tolist()
+    return ExpertScore(loss / (n_1 + n_0), right_1 / max(n_1, 1), right_0 / max(n_0, 1))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data_root", required=True, help="preprocessed data set")
+    parser.add_argument("--checkpoint_path", required=True, help="expert")
+    parser.add_argument("--split", default="val", help="list of clips (default val)")
+    parser.add_argument("--filelist_root", help="folder of the lists (default: filelists/)")
+    parser.add_argument("--batches", type=int, default=50,
+                        help="fixed batches of syncnet_batch_size windows (default 50)")
+    parser.add_argument("--hparams", type=parse_hparams, default=hparams, metavar="NAME=VALUE,…",
+                        help="such as min_negative_offset=5")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
+    return parser
+
+
+def main(args: argparse.Namespace) -> None:
+    hp = args.hparams
+    ranks = distributed.start(args.device)
+    expert = checkpoint.load_model(args.checkpoint_path, SyncNet_color).to(ranks.device)
+    clips = listed_clips(args.data_root, args.split, args.filelist_root, hp)
+    batches = validation_loader(SyncNetDataset(clips, hp), hp.syncnet_batch_size, args.batches,
+                                ranks)
+    log.info("%s", score_expert(expert, batches, Arithmetic(ranks.device)))
+
+
+if __name__ == "__main__":
+    run_command(_parser(), main)
