@@ -40,7 +40,7 @@ def read_frames(
     Frames are (H, W, 3) uint8 BGR, C-contiguous, each an array of its own. Rotation, mirroring and
     sample aspect ratio are applied; HDR is mapped to bt709. Timestamps decide which source frame is
     shown when, so a variable rate becomes constant; fps None means the file's average rate, at
-    which a constant-rate file gives each of its frames once.
+    which a constant-rate file gives each of its frames once. max_frames: at least 1.
 
     Damaged packets and a file cut short are logged, and what can be decoded is yielded. MediaError,
     raised when the first frame is asked for, if there is no video, nothing can be decoded, or
@@ -99,7 +99,8 @@ def _at_constant_rate(
                 shown = due
         held, previous, expected = frame, time, time + 1 / source_rate
     if held is not None:
-        end = previous + float((held.duration or 0) * held.time_base) or expected
+        lasting = float((held.duration or 0) * held.time_base) or 1 / source_rate
+        end = previous + lasting
         repeats = math.ceil(min(end, max(latest, expected)) * rate - slack) - shown
         yield held, max(repeats, 0 if shown else 1)
 

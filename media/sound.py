@@ -1,6 +1,7 @@
 """Sound of media files as float samples that start when the video does."""
 
 import logging
+import math
 import os
 from collections.abc import Iterator
 
@@ -40,11 +41,13 @@ def sound_blocks(
         stream = audio_stream(container)
         if stream is None:
             raise MediaError(f"{path} has no audio stream; give a file with sound")
+        latest = container.duration / av.time_base if container.duration else math.inf
         for frame in _resample(decode(container, stream, path), sample_rate, channels):
             time = frame_time(frame)
-            start = time if start is None else start
+            if start is None and time is not None:
+                start = time - position / sample_rate
             drift = 0.0 if time is None else time - start - position / sample_rate
-            if position and abs(drift) > MAX_GAP:
+            if abs(drift) > (MAX_GAP if position else latest):
                 start, drift = start + drift, 0.0
             shift = round(drift * sample_rate) if not position or abs(drift) > MAX_DRIFT else 0
             if shift > 0:
