@@ -14,7 +14,7 @@ from hparams import HParams, hparams
 MEL_FRAMES_PER_SECOND = 80
 MEL_WINDOW = 16     # mel frames that belong to one video frame: 200 ms
 
-_FRAMES_PER_BLOCK = 4096    # spectrogram frames computed at a time: bounds the memory
+_FRAMES_PER_BLOCK = 512     # spectrogram frames computed at a time: bounds the memory
 
 
 def load_wav(path: str | Path, sr: int = hparams.sample_rate) -> np.ndarray:
@@ -122,8 +122,9 @@ def _normalize(db: np.ndarray, hp: HParams) -> np.ndarray:
 @cache
 def _window(hp: HParams) -> np.ndarray:
     """Periodic Hann window, centred in n_fft samples."""
-    window = signal.get_window("hann", hp.win_size, fftbins=True)
-    return librosa.util.pad_center(window, size=hp.n_fft)
+    left = (hp.n_fft - hp.win_size) // 2
+    return np.pad(signal.get_window("hann", hp.win_size, fftbins=True),
+                  (left, hp.n_fft - hp.win_size - left))
 
 
 @cache

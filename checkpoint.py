@@ -3,7 +3,6 @@
 Every format in the wild is read: the published .pth (old and new torch files), bare state dicts,
 TorchScript archives and safetensors, in any precision, with or without DataParallel's prefix.
 """
-import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import torchscript
+from atomic_file import whole_file
 from errors import InputError
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -39,17 +39,8 @@ class CheckpointError(InputError):
 def save(path: str | Path, payload: Mapping[str, Any]) -> None:
     """Write a training state or weights. The file appears whole or not at all, and a file of that
     name survives a failure. OSError or RuntimeError (torch's word for a full disk) if it fails."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temp, "wb") as file:
-            torch.save(dict(payload), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temp, path)
-    finally:
-        temp.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        torch.save(dict(payload), file)
 
 
 def load(path: str | Path) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """Faces found in a file, kept on disk so that the same video with another voice needs no search."""
 import hashlib
 import logging
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from atomic_file import whole_file
 from faces import FrameFaces
 
 log = logging.getLogger(__name__)
@@ -37,30 +37,26 @@ class DetectionCache:
         try:
             with np.load(self._path, allow_pickle=False) as entry:
                 boxes, counts, cuts = entry["boxes"], entry["counts"], entry["cuts"]
-                whole_file = bool(entry["whole_file"])
+                whole_video = bool(entry["whole_video"])
             if boxes.shape != (counts.sum(), 5) or counts.shape != cuts.shape:
                 raise ValueError("its arrays do not fit each other")
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             log.warning("face cache entry %s is damaged (%s): searching again", self._path, error)
             return None
-        if len(counts) < n_frames and not whole_file:
+        if len(counts) < n_frames and not whole_video:
             return None
         per_frame = np.split(boxes, np.cumsum(counts)[:-1])
         return [FrameFaces(b, bool(c)) for b, c in zip(per_frame, cuts, strict=True)][:n_frames]
 
-    def save(self, detections: Sequence[FrameFaces], whole_file: bool) -> None:
+    def save(self, detections: Sequence[FrameFaces], whole_video: bool) -> None:
         """Keep them, whole or not at all; a folder that cannot be written is only a warning."""
         if self._path is None:
             return
-        temp = self._path.with_name(f".{self._path.stem}.{os.getpid()}.tmp")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with open(temp, "wb") as file:
+            with whole_file(self._path) as file:
                 np.savez(file, boxes=np.concatenate([faces.boxes for faces in detections]),
                          counts=np.array([len(faces.boxes) for faces in detections]),
                          cuts=np.array([faces.is_cut for faces in detections]),
-                         whole_file=whole_file)
-            os.replace(temp, self._path)
+                         whole_video=whole_video)
         except OSError as error:
             log.warning("faces not cached: %s", error)
-            temp.unlink(missing_ok=True)

@@ -62,7 +62,7 @@ def find_faces(source: FaceSource, n_frames: int, detector: Detector, *, det_siz
         detections = list(tqdm(clock.each("find faces", found), "find faces", unit="frame",
                                total=min(n_frames, source.length or n_frames),
                                disable=not progress))
-    cache.save(detections, whole_file=len(detections) < n_frames)
+    cache.save(detections, whole_video=len(detections) < n_frames)
     return detections
 
 

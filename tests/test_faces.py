@@ -1,0 +1,144 @@
+"""Detection over a stream, boxes with pads, the crop and the paste."""
+import cv2
+import numpy as np
+import pytest
+
+from errors import InputError
+from faces import crop_face, detect_faces, pad_boxes, paste_face
+
+
+class BrightSquareDetector:
+    """Finds the bounding box of bright pixels: a detector whose answers are known."""
+
+    name, tracks = "bright", False
+
+    def __init__(self):
+        self.batches = []
+
+    def detect(self, images):
+        self.batches.append([image.shape[:2] for image in images])
+        found = []
+        for image in images:
+            ys, xs = np.nonzero(image[..., 0] > 128)
+            found.append(np.array([[xs.min(), ys.min(), xs.max() + 1, ys.max() + 1, 1]], np.float32)
+                         if len(xs) else np.zeros((0, 5), np.float32))
+        return found
+
+
+def frame_with_square(x, y, size=80, height=720, width=1280, background=0):
+    frame = np.full((height, width, 3), background, np.uint8)
+    frame[y:y + size, x:x + size] = 255
+    return frame
+
+
+def test_boxes_come_back_in_full_frame_pixels_and_in_batches():
+    detector = BrightSquareDetector()
+    frames = [frame_with_square(200 + 20 * i, 300) for i in range(5)]
+    found = list(detect_faces(iter(frames), detector, det_size=640, batch_size=2))
+    assert detector.batches == [[(360, 640)] * 2, [(360, 640)] * 2, [(360, 640)]]
+    for i, faces in enumerate(found):
+        np.testing.assert_allclose(faces.boxes[0], [200 + 20 * i, 300, 280 + 20 * i, 380, 1])
+
+
+def test_full_size_detection():
+    detector = BrightSquareDetector()
+    list(detect_faces([frame_with_square(10, 10)], detector, det_size=0))
+    assert detector.batches == [[(720, 1280)]]
+
+
+def test_small_frames_are_not_enlarged():
+    detector = BrightSquareDetector()
+    list(detect_faces([frame_with_square(10, 10, 30, 100, 160)], detector, det_size=640))
+    assert detector.batches == [[(100, 160)]]
+
+
+def test_cuts_are_seen_and_movement_is_not_a_cut():
+    rng = np.random.default_rng(0)
+    scenes = [cv2.resize(rng.integers(0, 255, (6, 8, 3), np.uint8), (320, 240)) for _ in range(2)]
+    moving = [np.roll(scenes[i // 5], 4 * i, axis=1) for i in range(10)]
+    found = list(detect_faces(moving, BrightSquareDetector(), batch_size=3))
+    assert [i for i, faces in enumerate(found) if faces.is_cut] == [5]
+
+
+def test_a_tracking_detector_is_asked_in_full_at_cuts_and_when_lost():
+    calls = []
+
+    class Tracker(BrightSquareDetector):
+        tracks = True
+
+        def detect(self, images):
+            calls.append("detect")
+            return super().detect(images)
+
+        def track(self, image, previous):
+            calls.append("track")
+            return BrightSquareDetector.detect(self, [image])[0]
+
+    dark = np.zeros((90, 160, 3), np.uint8)
+    square = frame_with_square(20, 20, 30, 90, 160)
+    cut = frame_with_square(60, 20, 30, 90, 160, background=100)
+    list(detect_faces([dark, dark, square, square, square, cut, cut], Tracker()))
+    assert calls == ["detect", "detect", "detect", "track", "track", "detect", "track"]
+
+
+def test_an_exhausted_gpu_halves_the_batch():
+    import torch
+
+    class SmallGpu(BrightSquareDetector):
+        def detect(self, images):
+            if len(images) > 2:
+                raise torch.OutOfMemoryError
+            return super().detect(images)
+
+    frames = [frame_with_square(10 * i, 10, 30, 90, 160) for i in range(1, 8)]
+    found = list(detect_faces(frames, SmallGpu(), batch_size=7))
+    assert [faces.boxes[0][0] for faces in found] == [10, 20, 30, 40, 50, 60, 70]
+
+
+def test_pads_truncate_then_widen_then_clip():
+    boxes = np.array([[100.9, 50.9, 200.9, 150.9], [np.nan] * 4, [2, 3, 50, 358]])
+    padded = pad_boxes(boxes, (5, 10, 20, 30), (640, 360))     # top bottom left right
+    np.testing.assert_array_equal(padded[0], [80, 45, 230, 160])
+    assert np.isnan(padded[1]).all()
+    np.testing.assert_array_equal(padded[2], [0, 0, 80, 360])
+
+
+def test_pads_that_leave_nothing_are_an_error():
+    with pytest.raises(InputError, match=r"--pads 0 -100 0 0 leave nothing .* frame 1"):
+        pad_boxes(np.array([[0, 0, 200, 200], [0, 0, 50, 50.0]]), (0, -100, 0, 0), (640, 360))
+
+
+def test_crop_is_the_bilinear_resize_of_the_box():
+    frame = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
+    crop = crop_face(frame, (50, 20, 242, 212 - 20))
+    np.testing.assert_array_equal(crop, cv2.resize(frame[20:192, 50:242], (96, 96)))
+
+
+@pytest.mark.parametrize("blend", ["feather", "none"])
+def test_paste_puts_a_crop_back_where_it_was(blend):
+    """A smooth picture survives crop and paste almost unchanged, wherever the box lies."""
+    y, x = np.mgrid[:240, :320]
+    frame = np.stack([x * 0.7, y, x * 0.3 + y * 0.5], axis=-1).astype(np.uint8)
+    for box in [(60, 40, 220, 230), (0, 0, 96, 96), (300, 200, 320, 240), (10, 10, 13, 12)]:
+        result = frame.copy()
+        paste_face(result, crop_face(frame, box), box, blend)
+        assert np.abs(result.astype(int) - frame).max() <= 6
+
+
+def test_hard_paste_replaces_the_whole_box_and_nothing_else():
+    frame, face = np.zeros((200, 300, 3), np.uint8), np.full((96, 96, 3), 200, np.uint8)
+    paste_face(frame, face, (30, 40, 131, 163), "none")
+    inside = np.zeros((200, 300), bool)
+    inside[40:163, 30:131] = True
+    assert (frame[inside] == 200).all() and (frame[~inside] == 0).all()
+
+
+def test_feathered_paste_keeps_the_upper_half_and_has_no_edge():
+    frame, face = np.zeros((200, 300, 3), np.uint8), np.full((96, 96, 3), 200, np.uint8)
+    paste_face(frame, face, (50, 20, 210, 180), "feather")
+    changed = frame[..., 0].astype(int)
+    assert (changed[:100] == 0).all() and (changed[180:] == 0).all()
+    assert (changed[:, :50] == 0).all() and (changed[:, 210:] == 0).all()
+    assert changed[140, 130] == 200
+    assert np.abs(np.diff(changed, axis=0)).max() <= 25      # a hard edge would be a step of 200
+    assert np.abs(np.diff(changed, axis=1)).max() <= 25
