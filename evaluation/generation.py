@@ -2,6 +2,7 @@
 import csv
 import logging
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from distributed import Ranks
 from errors import InputError
 from evaluation.filelist import Pair
 from face_source import FaceSource
+from media import MediaError
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +31,8 @@ def generate(pairs: Sequence[Pair], results_dir: Path, make: Callable[[Pair, Pat
              ranks: Ranks) -> None:
     """Call `make(pair, outfile)` for this rank's share of the pairs that have no result yet.
 
-    Failures (InputError, OSError) are logged, written to failed.csv and do not stop the rest;
-    another run tries them again. lines.csv says which result is of which pair.
+    A failure (InputError, MediaError, OSError) is logged, written to failed.csv and does not stop
+    the rest; another run tries it again. lines.csv says which result is of which pair.
     """
     results_dir.mkdir(parents=True, exist_ok=True)
     if ranks.is_main:
@@ -42,7 +44,7 @@ def generate(pairs: Sequence[Pair], results_dir: Path, make: Callable[[Pair, Pat
         try:
             make(pair, outfile)
             log.info("%s: %s with the sound of %s", outfile.name, pair.video, pair.audio)
-        except (InputError, OSError) as error:
+        except (InputError, MediaError, OSError) as error:
             log.warning("%s failed: %s", outfile.name, error)
             _append_failure(results_dir, outfile.name, str(error))
 
@@ -51,16 +53,19 @@ def result_path(results_dir: Path, pair: Pair) -> Path:
     return results_dir / f"{pair.number}.mp4"
 
 
-def summary(pairs: Sequence[Pair], results_dir: Path) -> str:
-    """How many of how many results there are, and why each of the others is missing."""
+def finish(pairs: Sequence[Pair], results_dir: Path, ranks: Ranks) -> None:
+    """Print how many of how many results there are, and why each of the others is missing."""
     missing = [result_path(results_dir, pair).name for pair in pairs
                if not result_path(results_dir, pair).exists()]
-    lines = [f"made {len(pairs) - len(missing)} of {len(pairs)} videos in {results_dir}"]
+    print(f"made {len(pairs) - len(missing)} of {len(pairs)} videos in {results_dir}")
     if missing:
+        print(f"{len(missing)} missing: scores will stand for the others only")
         reasons = _failures(results_dir)
-        lines.append(f"{len(missing)} missing: scores will stand for the others only")
-        lines += [f"  {name}: {reasons.get(name, 'not reached yet')}" for name in missing]
-    return "\n".join(lines)
+        for name in missing:
+            print(f"  {name}: {reasons.get(name, 'not reached yet')}")
+    # Under torchrun a failing process ends the others, which may do better.
+    if len(missing) == len(pairs) and ranks.world_size == 1:
+        sys.exit(1)
 
 
 def lines_made(results_dir: Path) -> LinesMade | None:

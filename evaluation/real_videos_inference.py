@@ -116,8 +116,8 @@ def main() -> None:
                  n_frames=n_frames)
 
     generation.generate(pairs, args.results_dir, make, ranks)
-    print(generation.summary(pairs, args.results_dir))
     distributed.stop()
+    generation.finish(pairs, args.results_dir, ranks)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ def save_offset_curve(path: Path, distances: np.ndarray, title: str) -> None:
     axes.plot(offsets, distances, marker=".")
     axes.axvline(offsets[best], linestyle=":", color="gray")
     axes.axhline(float(np.nanmedian(distances)), linestyle="--", color="gray", label="median")
-    axes.set(title=title, xlabel="picture later than sound by (frames)", ylabel="mean distance")
+    axes.set_title(title, fontsize="medium")
+    axes.set(xlabel="picture later than sound by (frames)", ylabel="mean distance")
     axes.legend()
     figure.savefig(path, dpi=100)

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from errors import InputError
+from evaluation.one_face import NoFaceError, follow_face, require_any_face
 from evaluation.scores_LSE.judges import Judge
 from evaluation.scores_LSE.pictures import Collage, save_offset_curve
 from evaluation.scores_LSE.score_table import Row
@@ -19,13 +19,8 @@ from evaluation.scores_LSE.tracks import FaceTrack, find_tracks
 from face_detection import Detector
 from faces import detect_faces
 from media import probe, read_audio, read_frames
-from tracking import follow
 
 log = logging.getLogger(__name__)
-
-
-class NoFaceError(InputError):
-    """A video without a face that can be judged."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ def score_face_clip(path: Path, name: str, settings: Settings,
     cannot be read, has no sound, no face or fewer than six frames.
     """
     wav, note = _sound(path), _rate_note(path)
-    track = None if detector is None else _only_face(path, detector, settings)
+    track = None if detector is None else FaceTrack(0, follow_face(path, detector, fps=FPS))
     scorer = _TrackScorer(Row(name, settings.judge.name, track=0, first_frame=0, note=note),
                           settings)
     for i, frame in enumerate(read_frames(path, fps=FPS)):
@@ -114,8 +109,8 @@ class _TrackScorer:
         stem = f"{Path(row.video).with_suffix('')}_{row.track}".replace("/", "_")
         folder = self._settings.pictures
         folder.mkdir(parents=True, exist_ok=True)
-        title = (f"{row.video} track {row.track}: offset {row.offset}, "
-                 f"distance {row.lse_d:.3f}, confidence {row.lse_c:.3f} ({row.network})")
+        title = (f"{row.video} track {row.track} ({row.network})\noffset {row.offset}, "
+                 f"distance {row.lse_d:.3f}, confidence {row.lse_c:.3f}")
         save_offset_curve(folder / f"{stem}_offset.png", distances, title)
         _, png = cv2.imencode(".png", self._collage.image())
         (folder / f"{stem}_frames.png").write_bytes(png.tobytes())
@@ -146,12 +141,12 @@ def _rate_note(path: Path) -> str:
 def _find_faces(path: Path, settings: Settings, detector: Detector) -> list[FaceTrack]:
     finder = ShotFinder(FPS)
     frames = finder.watch(read_frames(path, fps=FPS))
-    detections = [boxes for boxes, _ in _detections(path, frames, settings, detector)]
+    detections = _detections(path, frames, settings, detector)
     shots = finder.shots()
     tracks = find_tracks(detections, shots, min_track=settings.min_track,
                          min_face=settings.min_face)
     if not tracks:
-        _require_any_face(detections)
+        require_any_face(detections)
         seen = sum(len(boxes) > 0 for boxes in detections)
         raise NoFaceError(
             f"no face of {settings.min_face:g} pixels or more stays for over {settings.min_track} "
@@ -160,22 +155,9 @@ def _find_faces(path: Path, settings: Settings, detector: Detector) -> list[Face
     return tracks
 
 
-def _only_face(path: Path, detector: Detector, settings: Settings) -> FaceTrack:
-    """The largest face through the whole clip; where it is not seen, its box is interpolated."""
-    frames = _detections(path, read_frames(path, fps=FPS), settings, detector)
-    detections, cuts = map(list, zip(*frames))
-    _require_any_face(detections)
-    video = probe(path).video
-    path_of_face = follow(detections, cuts, select="largest", max_gap=len(detections),
-                          frame_size=(video.width, video.height))
-    seen = np.flatnonzero(~np.isnan(path_of_face[:, 0]))
-    return FaceTrack(0, np.stack([np.interp(np.arange(len(detections)), seen, column[seen])
-                                  for column in path_of_face.T], axis=1))
-
-
 def _detections(path: Path, frames: Iterator[np.ndarray], settings: Settings,
-                detector: Detector) -> Iterator[tuple[np.ndarray, bool]]:
-    """Boxes (N, 5) whose score suffices, and whether a shot starts, frame by frame."""
+                detector: Detector) -> list[np.ndarray]:
+    """The boxes (N, 5) of each frame whose score suffices."""
     det_size, min_score = settings.det_size, settings.min_score
     if det_size is None:
         video = probe(path).video
@@ -183,10 +165,5 @@ def _detections(path: Path, frames: Iterator[np.ndarray], settings: Settings,
         det_size = round(max(video.width, video.height) / 4) if detector.name == "sfd" else 640
     if min_score is None:
         min_score = 0.9 if detector.name == "sfd" else 0.0
-    for faces in detect_faces(frames, detector, det_size=det_size):
-        yield faces.boxes[faces.boxes[:, 4] > min_score], faces.is_cut
-
-
-def _require_any_face(detections: list[np.ndarray]) -> None:
-    if not any(len(boxes) for boxes in detections):
-        raise NoFaceError(f"no face in any of its {len(detections)} frames")
+    return [faces.boxes[faces.boxes[:, 4] > min_score]
+            for faces in detect_faces(frames, detector, det_size=det_size)]

@@ -1,0 +1,181 @@
+"""Fréchet Inception distance (Heusel et al. 2017) of generated videos from the real ones, of their
+face crops and of their whole frames.
+
+python evaluation/fid.py --generated results/lrs2 --ground_truth data_root/main \
+    --inception_weights pt_inception-2015-12-05-6726825d.pth
+"""
+import argparse
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from unittest import mock
+
+# Users run this file from anywhere, also as published: cd evaluation && python …
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import torch
+from pytorch_fid import inception
+from pytorch_fid.fid_score import calculate_frechet_distance
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from checkpoint import CheckpointError, load_weights
+from distributed import choose_device
+from errors import InputError, run_script
+from evaluation.one_face import follow_face
+from evaluation.paired import find_comparisons
+from face_detection import Detector, load_detector
+from media import MediaError, read_frames
+
+log = logging.getLogger("fid")
+
+DIMS = 2048     # of pytorch-fid's default features
+_SIDE = 299     # pixels, Inception's input
+
+
+class Statistics:
+    """Mean and covariance of features that come batch by batch."""
+
+    def __init__(self, dims: int = DIMS) -> None:
+        self.count = 0
+        self._sum = np.zeros(dims)
+        self._products = np.zeros((dims, dims))
+
+    def add(self, features: np.ndarray) -> None:
+        """features: (B, dims)."""
+        features = features.astype(np.float64)
+        self.count += len(features)
+        self._sum += features.sum(axis=0)
+        self._products += features.T @ features
+
+    def mean_and_covariance(self) -> tuple[np.ndarray, np.ndarray]:
+        """As numpy.mean and numpy.cov of all features; InputError for fewer than two."""
+        if self.count < 2:
+            raise InputError(f"{self.count} frames: FID needs at least 2, and thousands to mean "
+                             "something")
+        mean = self._sum / self.count
+        covariance = (self._products - self.count * np.outer(mean, mean)) / (self.count - 1)
+        return mean, covariance
+
+
+def frechet_distance(a: Statistics, b: Statistics) -> float:
+    """FID between two sets of features."""
+    return float(calculate_frechet_distance(*a.mean_and_covariance(), *b.mean_and_covariance()))
+
+
+def load_inception(path: Path | None, device: torch.device) -> inception.InceptionV3:
+    """pytorch-fid's network with weights from a file, by default that of the torch cache; nothing
+    is downloaded. CheckpointError if there is none or it holds something else."""
+    name = Path(inception.FID_WEIGHTS_URL).name
+    path = path or Path(torch.hub.get_dir()) / "checkpoints" / name
+    if not path.is_file():
+        raise CheckpointError(f"no Inception weights at {path}: download {name} of pytorch-fid's "
+                              "release fid_weights there, or name it with --inception_weights")
+    weights = load_weights(path)
+    # pytorch-fid's constructor takes no weights: it always fetches them by this function.
+    with mock.patch.object(inception, "load_state_dict_from_url", return_value=weights):
+        try:
+            model = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[DIMS]])
+        except RuntimeError as error:
+            raise CheckpointError(f"{path} does not hold pytorch-fid's Inception "
+                                  f"({' '.join(str(error).split())[:200]})") from None
+    return model.eval().to(device)
+
+
+@torch.inference_mode()
+def measure(images: Iterable[np.ndarray], model: inception.InceptionV3, statistics: Statistics,
+            batch_size: int) -> None:
+    """Add the features of (H, W, 3) uint8 BGR images, of any sizes, to the statistics."""
+    device = next(model.parameters()).device
+    batch: list[torch.Tensor] = []
+
+    def flush() -> None:
+        statistics.add(model(torch.cat(batch).to(device))[0].flatten(1).cpu().numpy())
+        batch.clear()
+
+    for image in images:
+        rgb = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
+        # As InceptionV3 resizes by itself, which however needs a batch of one size.
+        batch.append(F.interpolate(rgb, (_SIDE, _SIDE), mode="bilinear", align_corners=False))
+        if len(batch) == batch_size:
+            flush()
+    if batch:
+        flush()
+
+
+def faces_of(path: Path, boxes: np.ndarray, every: int) -> Iterator[np.ndarray]:
+    """Every n-th frame's face at its own resolution: (h, w, 3)."""
+    for i, frame in enumerate(read_frames(path)):
+        if i % every == 0 and i < len(boxes):
+            x1, y1, x2, y2 = boxes[i]
+            yield frame[y1:y2, x1:x2]
+
+
+def frames_of(path: Path, every: int) -> Iterator[np.ndarray]:
+    """Every n-th whole frame."""
+    return (frame for i, frame in enumerate(read_frames(path)) if i % every == 0)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    add = parser.add_argument
+    add("--generated", type=Path, required=True, help="folder of generated videos")
+    add("--ground_truth", type=Path, required=True,
+        help="folder of the real ones: the data root of the list that the results were made from, "
+        "or the same names")
+    add("--regions", nargs="+", choices=["face", "frame"], default=["face", "frame"],
+        help="what is compared: face crops, whole frames (default: both)")
+    add("--inception_weights", type=Path, help="default: pytorch-fid's file in the torch cache")
+    add("--every", type=int, default=1, help="take every n-th frame only (default: 1)")
+    add("--batch_size", type=int, default=50)
+    add("--face_detector", choices=["auto", "sfd", "haar"], default="auto")
+    add("--s3fd_path", type=Path, help="weights of the S3FD detector")
+    add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    args = parser.parse_args(argv)
+    if min(args.every, args.batch_size) < 1:
+        parser.error("--every and --batch_size must be at least 1")
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    device = choose_device(args.device)
+    model = load_inception(args.inception_weights, device)
+    comparisons, missing = find_comparisons(args.generated, args.ground_truth)
+    detector = load_detector(args.face_detector, device=device, s3fd_path=args.s3fd_path)
+    for path, reason in missing.items():
+        log.warning("left out: %s: %s", path, reason)
+
+    for region in args.regions:
+        sides = {"generated": Statistics(), "real": Statistics()}
+        failed = 0
+        for comparison in tqdm(comparisons, region, unit="video", disable=not sys.stderr.isatty()):
+            # All of a pair or nothing: both sides shall show the same people equally often.
+            try:
+                images = [_images(path, region, args.every, detector) for path in comparison]
+            except (InputError, MediaError, OSError) as error:
+                log.warning("left out: %s: %s", comparison.generated, error)
+                failed += 1
+                continue
+            for statistics, stream in zip(sides.values(), images, strict=True):
+                measure(stream, model, statistics, args.batch_size)
+        distance = frechet_distance(*sides.values())
+        what = "face crops" if region == "face" else "whole frames"
+        print(f"FID of {what}: {distance:.4f} ({sides['generated'].count} generated, "
+              f"{sides['real'].count} real; {len(comparisons) - failed} of "
+              f"{len(comparisons) + len(missing)} videos)")
+        if sides["generated"].count < DIMS:
+            log.warning("fewer frames than the %d features: FID is biased upwards", DIMS)
+
+
+def _images(path: Path, region: str, every: int, detector: Detector) -> Iterator[np.ndarray]:
+    if region == "face":
+        return faces_of(path, follow_face(path, detector), every)
+    return frames_of(path, every)
+
+
+if __name__ == "__main__":
+    run_script(main)
