@@ -13,6 +13,8 @@ import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 
+from errors import InputError
+
 logger = logging.getLogger(__name__)
 
 QUARTER_TURNS = {
@@ -24,7 +26,7 @@ QUARTER_TURNS = {
 """By the linear part of a display matrix (a, b, c, d): (x, y) is shown at (ax + cy, bx + dy)."""
 
 
-class MediaError(ValueError):
+class MediaError(InputError):
     """A file that cannot be read or written; the message is one line for the user."""
 
 
