@@ -1,6 +1,4 @@
 """Face detection: the `FaceAlignment` API that users know, and the detectors behind it."""
+from face_detection.api import Detector, FaceAlignment, LandmarksType, NetworkSize, load_detector
 
-from face_detection.api import (Detector, FaceAlignment, LandmarksType, NetworkSize, S3FD_PATH,
-                                load_detector)
-
-__all__ = ["Detector", "FaceAlignment", "LandmarksType", "NetworkSize", "S3FD_PATH", "load_detector"]
+__all__ = ["Detector", "FaceAlignment", "LandmarksType", "NetworkSize", "load_detector"]

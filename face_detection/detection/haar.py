@@ -1,5 +1,4 @@
-"""The detector that needs no download: OpenCV's Haar cascades, their boxes mapped to S3FD's geometry."""
-
+"""The detector that needs no download: OpenCV's Haar cascades, with S3FD's box geometry."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,16 +6,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from face_detection.detection.sfd.bbox import nms
-
 MIN_FACE = 0.07  # side of the smallest window searched, of the image's short side
 MIN_PIXELS = 24  # the cascades' windows are 20 pixels: closer to that they see little but noise
-COARSE_STEP, FINE_STEP = 1.1, 1.04  # ratio of successive window sizes in the whole image / near a face
+COARSE_STEP = 1.1  # ratio of successive window sizes in the whole image
+FINE_STEP = 1.04  # and near a face
 SEARCH_MARGIN = 0.25  # how far around a face it is looked for in the next frame, in windows
 SEARCH_SCALE = 1.25  # by how much its size may change until then
-REFINEMENTS = 3  # a box's search depends a little on where it starts: this often it does not
 MIN_OVERLAP = 0.4  # intersection over union of a window with the face it is counted for
-NMS_IOU = 0.3
+MAX_SHARED = 0.5  # of the smaller of two boxes, else the weaker is the same face's eye or chin
+
+_NONE = np.zeros((0, 5), np.float32)
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class _Geometry:
     | hairline | −0.03 ± 0.05 (−0.13 … 0.10) | 0.05 ± 0.05 (0.00 … 0.12) |
     | chin, lower edge | 1.09 ± 0.05 (0.99 … 1.20) | 1.00 ± 0.03 (0.93 … 1.03) |
 
-    The lower edge is put a standard deviation below the mean chin, as a chin that the box cuts is a
-    visible fault and a little neck is none; the upper one where height / width becomes S3FD's 1.3.
+    The lower edge lies below the mean chin (frontal: 1.5 standard deviations), as a cut chin is a
+    visible fault and a little neck is none; the upper one where height / width is S3FD's 1.3.
     """
 
     left: float
@@ -42,7 +41,7 @@ class _Geometry:
     bottom: float
 
 
-_FRONTAL = _Geometry(left=0.09, top=0.05, right=0.91, bottom=1.14)
+_FRONTAL = _Geometry(left=0.09, top=0.07, right=0.91, bottom=1.16)
 _PROFILE = _Geometry(left=0.10, top=0.10, right=0.81, bottom=1.03)
 
 
@@ -61,14 +60,11 @@ class _Cascade:
         """Faces anywhere in a gray image (H, W) uint8: (N, 5) float32, x1 y1 x2 y2 score."""
         side = max(MIN_PIXELS, round(MIN_FACE * min(gray.shape)))
         windows, weights = self._windows(gray, step=COARSE_STEP, neighbours=3, sides=(side, 0))
-        boxes = self._boxes(windows, weights)
-        for _ in range(REFINEMENTS):
-            found = [self.near(gray, box, neighbours=3) for box in boxes]
-            boxes = np.concatenate([np.zeros((0, 5), np.float32), *found])
-        return boxes
+        found = [self.near(gray, box, neighbours=3) for box in self._boxes(windows, weights)]
+        return np.concatenate([_NONE, *found])
 
     def near(self, gray: np.ndarray, box: np.ndarray, *, neighbours: int) -> np.ndarray:
-        """The face at about `box` (at least 4 numbers, of S3FD's geometry): (1, 5) float32, or (0, 5).
+        """The face at about `box` (4 or 5 numbers, S3FD's geometry): (1, 5) float32, or (0, 5).
 
         The mean of the windows that fire, so that the box moves by parts of a pixel and does not
         jump from one window size to the next.
@@ -77,17 +73,19 @@ class _Cascade:
         side = expected[2] - expected[0]
         margin = SEARCH_MARGIN * side
         x1, y1 = np.maximum(expected[:2] - margin, 0).astype(int)
-        x2, y2 = np.ceil(expected[2:] + margin).astype(int)
+        x2, y2 = np.maximum(np.ceil(expected[2:] + margin), 0).astype(int)
         region = gray[y1:y2, x1:x2]
         if min(region.shape, default=0) < MIN_PIXELS:
-            return np.zeros((0, 5), np.float32)
+            return _NONE
         windows, weights = self._windows(
             region, step=FINE_STEP, neighbours=0, sides=(side / SEARCH_SCALE, side * SEARCH_SCALE))
         windows += (x1, y1, x1, y1)
-        same = _iou(windows, expected) > MIN_OVERLAP
+        shared = _overlap(windows, expected)
+        same = shared > MIN_OVERLAP * (_area(windows) + side ** 2 - shared)
         if np.count_nonzero(same) < max(neighbours, 1):
-            return np.zeros((0, 5), np.float32)
-        return self._boxes(windows[same].mean(axis=0, keepdims=True), weights[same].max(keepdims=True))
+            return _NONE
+        mean = windows[same].mean(axis=0, keepdims=True)
+        return self._boxes(mean, weights[same].max(keepdims=True))
 
     def _windows(self, gray: np.ndarray, *, step: float, neighbours: int,
                  sides: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -121,8 +119,8 @@ class _Cascade:
 class HaarDetector:
     """Frontal cascade, and the profile cascade both ways where the frontal one finds nothing.
 
-    Boxes have S3FD's geometry. `detect` is stateless; `track` finds known faces in the next frame in a
-    tenth of its time. OpenCV's cascades keep buffers: one detector a thread.
+    Boxes have S3FD's geometry. `detect` is stateless; `track` finds known faces in the next frame
+    in a tenth of the time. OpenCV's cascades keep buffers: one detector a thread.
     """
 
     name = "haar"
@@ -144,8 +142,8 @@ class HaarDetector:
         """The faces of the frame before, where they are now.
 
         image: (H, W, 3) uint8 BGR; previous: (N, 4 or 5) float x1 y1 x2 y2 in its pixels. Returns
-        (M, 5) float32 with M ≤ N, best first; a face that neither cascade sees near its last place is
-        missing. New faces are not looked for.
+        (M, 5) float32 with M ≤ N, best first; a face that neither cascade sees near its last place
+        is missing. New faces are not looked for.
         """
         gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         return _best_first([self._follow(gray, box) for box in previous])
@@ -154,16 +152,17 @@ class HaarDetector:
         frontal = self._frontal.scan(gray)
         if len(frontal):
             return _best_first([frontal])
-        mirrored = _mirror(self._profile.scan(_flip(gray)), gray.shape[1])
-        return _best_first([self._profile.scan(gray), mirrored])
+        facing_right = _mirror(self._profile.scan(_flip(gray)), gray.shape[1])
+        return _best_first([self._profile.scan(gray), facing_right])
 
     def _follow(self, gray: np.ndarray, box: np.ndarray) -> np.ndarray:
         frontal = self._frontal.near(gray, box, neighbours=1)
         if len(frontal):
             return frontal
         width = gray.shape[1]
-        mirrored = self._profile.near(_flip(gray), _mirror(box[None], width)[0], neighbours=2)
-        return _best_first([self._profile.near(gray, box, neighbours=2), _mirror(mirrored, width)])[:1]
+        facing_left = self._profile.near(gray, box, neighbours=2)
+        facing_right = self._profile.near(_flip(gray), _mirror(box[None], width)[0], neighbours=2)
+        return _best_first([facing_left, _mirror(facing_right, width)])[:1]
 
 
 def _flip(gray: np.ndarray) -> np.ndarray:
@@ -177,13 +176,23 @@ def _mirror(boxes: np.ndarray, width: int) -> np.ndarray:
     return mirrored
 
 
-def _iou(windows: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Intersection over union of windows (N, 4) with one box (4,)."""
-    sides = np.minimum(windows[:, 2:], box[2:]) - np.maximum(windows[:, :2], box[:2])
-    overlap = np.maximum(sides, 0).prod(axis=1)
-    return overlap / ((windows[:, 2:] - windows[:, :2]).prod(axis=1) + np.prod(box[2:] - box[:2]) - overlap)
+def _area(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def _overlap(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Area (N,) that each box (N, 4 or 5) shares with one box (4 or 5,)."""
+    sides = np.minimum(boxes[:, 2:4], box[2:4]) - np.maximum(boxes[:, :2], box[:2])
+    return np.maximum(sides, 0).prod(axis=1)
 
 
 def _best_first(found: list[np.ndarray]) -> np.ndarray:
-    boxes = np.concatenate([np.zeros((0, 5), np.float32), *found])
-    return boxes[nms(boxes, NMS_IOU)]
+    """All boxes (N, 5) by falling score, without those that a better one covers by MAX_SHARED."""
+    boxes = np.concatenate([_NONE, *found])
+    boxes = boxes[np.argsort(-boxes[:, 4], kind="stable")]
+    kept = _NONE
+    for box in boxes:
+        smaller = np.minimum(_area(kept), _area(box[None]))
+        if not np.any(_overlap(kept, box) > MAX_SHARED * smaller):
+            kept = np.concatenate([kept, box[None]])
+    return kept

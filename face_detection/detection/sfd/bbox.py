@@ -1,5 +1,4 @@
 """Box arithmetic of S3FD: decoding anchors and non-maximum suppression."""
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,8 +21,8 @@ def decode(loc: Tensor, centres: Tensor, anchor: float) -> Tensor:
 def nms(boxes: np.ndarray, threshold: float) -> np.ndarray:
     """Indices of the boxes that greedy non-maximum suppression keeps, best first.
 
-    boxes: (N, 5) float, x1 y1 x2 y2 score. A box goes when its intersection over union with a better
-    one exceeds `threshold`; areas count both border pixels ("+1"), as S3FD was published.
+    boxes: (N, 5) float, x1 y1 x2 y2 score. A box goes when its intersection over union with a
+    better one exceeds `threshold`; areas count both border pixels ("+1"), as published.
     """
     x1, y1, x2, y2, scores = boxes.T
     areas = (x2 - x1 + 1) * (y2 - y1 + 1)

@@ -1,5 +1,4 @@
 """From S3FD's raw maps to boxes, and from images to boxes."""
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,8 +18,9 @@ MIN_SIDE = 32
 def boxes_from_heads(heads: Sequence[Tensor]) -> list[np.ndarray]:
     """Face boxes of each image of a batch, after non-maximum suppression.
 
-    heads: what `S3FD.forward` returns, 12 tensors: conf (B, 2, h, w) logits and loc (B, 4, h, w) of six
-    levels. Returns B arrays (N, 5) float32, x1 y1 x2 y2 score in input pixels, score > 0.5, best first.
+    heads: what `S3FD.forward` returns, 12 tensors: conf (B, 2, h, w) logits and loc (B, 4, h, w) of
+    six levels. Returns B arrays (N, 5) float32, x1 y1 x2 y2 score in input pixels, score > 0.5,
+    best first.
     """
     candidates = [_level_boxes(conf.float(), loc.float(), stride=2 ** (level + 2))
                   for level, (conf, loc) in enumerate(zip(heads[0::2], heads[1::2], strict=True))]
@@ -46,7 +46,7 @@ def _level_boxes(conf: Tensor, loc: Tensor, *, stride: int) -> tuple[Tensor, Ten
 
 
 def detect(network: S3FD, images: np.ndarray) -> list[np.ndarray]:
-    """Boxes of a batch of equally large images: images (B, H, W, 3) uint8 BGR → as `boxes_from_heads`."""
+    """Boxes of equally large images (B, H, W, 3) uint8 BGR, as `boxes_from_heads` gives them."""
     device = next(network.parameters()).device
     height, width = images.shape[1:3]
     # The trunk halves the image five times: less than MIN_SIDE pixels would leave nothing.

@@ -1,19 +1,24 @@
-"""The S3FD network (Zhang et al., *S3FD: Single Shot Scale-invariant Face Detector*, ICCV 2017)."""
-
+"""The S3FD network (Zhang et al., *S3FD: Single Shot Scale-invariant Face Detector*, 2017)."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# sfd_face.pth counts the ReLU and pooling slots of one VGG list: these are the slots of its convolutions.
-_SFD_FACE_NAMES = (
-    dict(zip((f"vgg.{slot}" for slot in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28, 31, 33)),
-             ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1",
-              "conv4_2", "conv4_3", "conv5_1", "conv5_2", "conv5_3", "fc6", "fc7")))
-    | {f"extras.{i}": name for i, name in enumerate(("conv6_1", "conv6_2", "conv7_1", "conv7_2"))}
-    | {f"L2Norm{level}": f"conv{level}_norm" for level in ("3_3", "4_3", "5_3")}
-    | {f"{head}.{i}": f"{source}_mbox_{head}" for head in ("conf", "loc") for i, source in enumerate(
-        ("conv3_3_norm", "conv4_3_norm", "conv5_3_norm", "fc7", "conv6_2", "conv7_2"))}
-)
+_TRUNK = ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1",
+          "conv4_2", "conv4_3", "conv5_1", "conv5_2", "conv5_3", "fc6", "fc7")
+# sfd_face.pth numbers a list that holds ReLU and pooling too: the places of the convolutions in it.
+_TRUNK_PLACES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28, 31, 33)
+_EXTRAS = ("conv6_1", "conv6_2", "conv7_1", "conv7_2")
+_HEADS = ("conv3_3_norm", "conv4_3_norm", "conv5_3_norm", "fc7", "conv6_2", "conv7_2")
+
+
+def _sfd_face_names() -> dict[str, str]:
+    """Layer of sfd_face.pth → layer of `S3FD`."""
+    names = {f"vgg.{place}": layer for place, layer in zip(_TRUNK_PLACES, _TRUNK, strict=True)}
+    names |= {f"extras.{i}": layer for i, layer in enumerate(_EXTRAS)}
+    names |= {f"L2Norm{level}": f"conv{level}_norm" for level in ("3_3", "4_3", "5_3")}
+    for head in ("conf", "loc"):
+        names |= {f"{head}.{i}": f"{source}_mbox_{head}" for i, source in enumerate(_HEADS)}
+    return names
 
 
 def rename_sfd_face_keys(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -21,10 +26,11 @@ def rename_sfd_face_keys(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
 
     Keys that are not sfd_face.pth's stay as they are, so a dict of s3fd.pth passes unchanged.
     """
+    names = _sfd_face_names()
     renamed = {}
     for key, tensor in state_dict.items():
         layer, _, parameter = key.rpartition(".")
-        renamed[f"{_SFD_FACE_NAMES.get(layer, layer)}.{parameter}"] = tensor
+        renamed[f"{names.get(layer, layer)}.{parameter}"] = tensor
     return renamed
 
 
@@ -57,9 +63,12 @@ class S3FD(nn.Module):
         super().__init__()
         self.conv1_1, self.conv1_2 = _conv3(3, 64), _conv3(64, 64)
         self.conv2_1, self.conv2_2 = _conv3(64, 128), _conv3(128, 128)
-        self.conv3_1, self.conv3_2, self.conv3_3 = _conv3(128, 256), _conv3(256, 256), _conv3(256, 256)
-        self.conv4_1, self.conv4_2, self.conv4_3 = _conv3(256, 512), _conv3(512, 512), _conv3(512, 512)
-        self.conv5_1, self.conv5_2, self.conv5_3 = _conv3(512, 512), _conv3(512, 512), _conv3(512, 512)
+        self.conv3_1, self.conv3_2 = _conv3(128, 256), _conv3(256, 256)
+        self.conv3_3 = _conv3(256, 256)
+        self.conv4_1, self.conv4_2 = _conv3(256, 512), _conv3(512, 512)
+        self.conv4_3 = _conv3(512, 512)
+        self.conv5_1, self.conv5_2 = _conv3(512, 512), _conv3(512, 512)
+        self.conv5_3 = _conv3(512, 512)
         self.fc6, self.fc7 = _conv3(512, 1024, padding=3), _conv1(1024, 1024)
         self.conv6_1, self.conv6_2 = _conv1(1024, 256), _conv3(256, 512, stride=2)
         self.conv7_1, self.conv7_2 = _conv1(512, 128), _conv3(128, 256, stride=2)
@@ -68,7 +77,7 @@ class S3FD(nn.Module):
         self.conv4_3_norm = L2Norm(512, scale=8.0)
         self.conv5_3_norm = L2Norm(512, scale=5.0)
 
-        # Three background scores and one face score: "max-out" against false alarms of small anchors.
+        # Three background scores for one face score: against false alarms of the small anchors.
         self.conv3_3_norm_mbox_conf, self.conv3_3_norm_mbox_loc = _conv3(256, 4), _conv3(256, 4)
         self.conv4_3_norm_mbox_conf, self.conv4_3_norm_mbox_loc = _conv3(512, 2), _conv3(512, 4)
         self.conv5_3_norm_mbox_conf, self.conv5_3_norm_mbox_loc = _conv3(512, 2), _conv3(512, 4)
