@@ -89,8 +89,8 @@ def prepare(frame: np.ndarray, resize_factor: int, rotate: bool,
         frame = cv2.rotate(frame, cv2.ROTATE_90_CLOCKWISE)
     height, width = frame.shape[:2]
     top, bottom, left, right = crop
-    bottom, right = height if bottom == -1 else bottom, width if right == -1 else right
-    if not (0 <= top < min(bottom, height) and 0 <= left < min(right, width)):
+    y_end, x_end = height if bottom == -1 else bottom, width if right == -1 else right
+    if not (0 <= top < min(y_end, height) and 0 <= left < min(x_end, width)):
         raise InputError(f"--crop {top} {bottom} {left} {right} (top bottom left right) leaves "
                          f"nothing of a frame of {width}x{height}")
-    return np.ascontiguousarray(frame[top:bottom, left:right])
+    return np.ascontiguousarray(frame[top:y_end, left:x_end])
