@@ -73,7 +73,7 @@ def test_heads_decode_to_the_published_boxes(golden_boxes):
     heads = [torch.from_numpy(golden_boxes[f"head_{i}"]) for i in range(12)]
     both = boxes_from_heads(heads)
     for image in range(2):
-        # The scores lie in [0, 1] and coordinates in hundreds: float32 leaves about 1e-4 of a pixel.
+        # Coordinates go to some hundreds: float32 leaves about 1e-4 of a pixel.
         np.testing.assert_allclose(both[image], golden_boxes[f"boxes_{image}"], atol=1e-3)
         alone = boxes_from_heads([head[image:image + 1] for head in heads])[0]
         np.testing.assert_array_equal(alone, both[image])
@@ -119,8 +119,8 @@ def as_sfd_face(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     sources = ("conv3_3_norm", "conv4_3_norm", "conv5_3_norm", "fc7", "conv6_2", "conv7_2")
     for i, source in enumerate(sources):
         names |= {f"{source}_mbox_loc": f"loc.{i}", f"{source}_mbox_conf": f"conf.{i}"}
-    return {f"{names[layer]}.{kind}": tensor
-            for (layer, _, kind), tensor in ((key.rpartition("."), t) for key, t in weights.items())}
+    layers = {key: key.rpartition(".") for key in weights}
+    return {f"{names[layer]}.{kind}": weights[key] for key, (layer, _, kind) in layers.items()}
 
 
 @pytest.mark.parametrize("rename", [dict, as_sfd_face], ids=["s3fd.pth", "sfd_face.pth"])
@@ -241,7 +241,8 @@ def test_tracking_drops_a_face_that_is_gone(haar, portrait):
 def test_face_alignment_finds_the_portraits_mouth_in_the_lower_half(portrait):
     alignment = face_detection.FaceAlignment(
         face_detection.LandmarksType._2D, flip_input=False, device="cpu", face_detector="haar")
-    face, nothing = alignment.get_detections_for_batch(np.stack([portrait, np.zeros_like(portrait)]))
+    images = np.stack([portrait, np.zeros_like(portrait)])
+    face, nothing = alignment.get_detections_for_batch(images)
     assert nothing is None
     x1, y1, x2, y2 = face
     assert x1 < MOUTH[0] < x2 and (y1 + y2) / 2 < MOUTH[1] < y2

@@ -12,6 +12,9 @@ COARSE_STEP = 1.1  # ratio of successive window sizes in the whole image
 FINE_STEP = 1.04  # and near a face
 SEARCH_MARGIN = 0.25  # how far around a face it is looked for in the next frame, in windows
 SEARCH_SCALE = 1.25  # by how much its size may change until then
+# Windows firing at a new face: false alarms mostly have 3 to 10, upright faces 14 and more. A tilted
+# face has as few as a false alarm: those count only in an image without a firm one.
+FIRM, WEAK = 12, 3
 MIN_OVERLAP = 0.4  # intersection over union of a window with the face it is counted for
 MAX_SHARED = 0.5  # of the smaller of two boxes, else the weaker is the same face's eye or chin
 
@@ -59,9 +62,12 @@ class _Cascade:
     def scan(self, gray: np.ndarray) -> np.ndarray:
         """Faces anywhere in a gray image (H, W) uint8: (N, 5) float32, x1 y1 x2 y2 score."""
         side = max(MIN_PIXELS, round(MIN_FACE * min(gray.shape)))
-        windows, weights = self._windows(gray, step=COARSE_STEP, neighbours=3, sides=(side, 0))
-        found = [self.near(gray, box, neighbours=3) for box in self._boxes(windows, weights)]
-        return np.concatenate([_NONE, *found])
+        windows, weights = self._windows(gray, step=COARSE_STEP, neighbours=WEAK, sides=(side, 0))
+        boxes = self._boxes(windows, weights)
+        firm = [self.near(gray, box, neighbours=FIRM) for box in boxes]
+        if any(len(found) for found in firm):
+            return np.concatenate(firm)
+        return np.concatenate([_NONE, *(self.near(gray, box, neighbours=WEAK) for box in boxes)])
 
     def near(self, gray: np.ndarray, box: np.ndarray, *, neighbours: int) -> np.ndarray:
         """The face at about `box` (4 or 5 numbers, S3FD's geometry): (1, 5) float32, or (0, 5).
