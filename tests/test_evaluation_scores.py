@@ -175,7 +175,8 @@ def test_bad_weights_end_the_command_with_one_line(tmp_path, prepare, message):
     run = subprocess.run(
         ["sh", ROOT / "evaluation/scores_LSE/calculate_scores_real_videos.sh", tmp_path / "clips",
          "--initial_model", tmp_path / "model"],
-        cwd=tmp_path, capture_output=True, text=True, env={"PYTHON": sys.executable, "PATH": "/bin"})
+        cwd=tmp_path, capture_output=True, text=True,
+        env={"PYTHON": sys.executable, "PATH": "/bin"})
     assert run.returncode == 2
     assert run.stderr.startswith("calculate_scores_real_videos.py: error: ")
     assert message in run.stderr and len(run.stderr.splitlines()) == 1
