@@ -1,4 +1,4 @@
-"""Generation from lists: whole mel windows, restarts, shares, failures, and the real-video rules."""
+"""Generation from lists: whole mel windows, restarts, shares, failures, rules of real videos."""
 import csv
 import subprocess
 import sys
@@ -89,11 +89,11 @@ def test_a_restart_makes_what_is_missing_and_tries_failures_again(tmp_path, caps
 
 
 def test_ranks_share_the_lines(tmp_path):
-    made = [[], []]
     for rank in (0, 1):
+        made: list[int] = []
         ranks = Ranks(rank, 2, rank, torch.device("cpu"))
-        generation.generate(PAIRS, tmp_path, lambda pair, _: made[rank].append(pair.number), ranks)
-    assert made == [[0, 2, 4], [1, 3]]
+        generation.generate(PAIRS, tmp_path, lambda pair, _, m=made: m.append(pair.number), ranks)
+        assert made == [[0, 2, 4], [1, 3]][rank]
 
 
 def test_nothing_made_is_a_failure(tmp_path):
