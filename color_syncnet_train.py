@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 import distributed
 from clips import Clip, listed_clips
-from dataset import (ContrastiveDataset, SyncNetDataset, SyncNetSample, decode_clips, train_loader,
-                     validation_loader)
+from dataset import ContrastiveDataset, SyncNetDataset, SyncNetSample, decode_clips
 from distributed import Ranks
 from expert_score import CHANCE_LOSS, score_expert
+from loader import train_loader, validation_loader
 from losses import contrastive_loss, cosine_loss
 from models import SyncNet_color
 from precision import Arithmetic, set_learning_rate
@@ -73,7 +73,7 @@ def training_batches(clips: list[Clip], state: TrainingState, args: argparse.Nam
 def batch_loss(expert: nn.Module, batch: SyncNetSample, arithmetic: Arithmetic,
                temperature: float | None) -> Tensor:
     """The recipe's BCE, or with a temperature the warm start's contrastive loss."""
-    mel, mouths, label = (tensor.to(arithmetic.device, non_blocking=True) for tensor in batch[:3])
+    mel, mouths, label, _ = batch.to(arithmetic.device)
     if temperature is None:
         with arithmetic.autocast():
             a, v = expert(mel, mouths)

@@ -5,22 +5,20 @@ A sample depends only on (seed, epoch, index), whatever the number of workers or
 """
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 import augmentation
 from audio import MEL_WINDOW, mel_window_start
 from augmentation import Augmentation
 from clips import WINDOW, Clip, DataError, usable_starts
-from distributed import Ranks
 from hparams import HParams, hparams
 
 Key = tuple[int, int]   # epoch, index
@@ -36,6 +34,9 @@ class SyncNetSample(NamedTuple):
     label: Tensor
     name: str
 
+    def to(self, device: torch.device) -> "SyncNetSample":
+        return SyncNetSample(*(t.to(device, non_blocking=True) for t in self[:3]), self.name)
+
 
 class Wav2LipSample(NamedTuple):
     """x: (6, 5, 96, 96) masked target and reference, BGR in [0, 1]. indiv_mels: (5, 1, 80, 16), for
@@ -47,6 +48,9 @@ class Wav2LipSample(NamedTuple):
     gt: Tensor
     name: str
 
+    def to(self, device: torch.device) -> "Wav2LipSample":
+        return Wav2LipSample(*(t.to(device, non_blocking=True) for t in self[:4]), self.name)
+
 
 def decode_clips(clips: Sequence[Clip], hp: HParams = hparams) -> Cache:
     """All crops and mels, for the memory that a loader's worker processes share: 27 kB a frame,
@@ -57,7 +61,7 @@ def decode_clips(clips: Sequence[Clip], hp: HParams = hparams) -> Cache:
         return list(tqdm(decoded, "decoding crops", len(clips), unit="clip"))
 
 
-class _ClipDataset(Dataset):
+class ClipDataset(Dataset):
     """What all samples are cut from.
 
     augment: change samples as `hp` says. cache: what `decode_clips` made of the same clips.
@@ -109,7 +113,7 @@ class _ClipDataset(Dataset):
                          for start in starts])
 
 
-class SyncNetDataset(_ClipDataset):
+class SyncNetDataset(ClipDataset):
     """The expert's samples: with probability ½ the mouths of the mel's moment, else of another
     moment of the clip, or of another clip for a share `cross_clip_negatives` of them."""
 
@@ -138,7 +142,7 @@ class SyncNetDataset(_ClipDataset):
         return index, int(rng.choice(far))
 
 
-class ContrastiveDataset(_ClipDataset):
+class ContrastiveDataset(ClipDataset):
     """Matching windows for the warm start: a sample is `warm_start_windows` of them, of one clip,
     `min_negative_offset` frames apart where it is long enough; all fields stacked (K, …)."""
 
@@ -161,7 +165,7 @@ class ContrastiveDataset(_ClipDataset):
                                      self.hp.warm_start_windows))
 
 
-class Wav2LipDataset(_ClipDataset):
+class Wav2LipDataset(ClipDataset):
     """The generator's samples: a window to redraw, another of the clip as reference, its sound."""
 
     # The published generator hears each frame's sound one frame early; its weights rely on it.
@@ -185,61 +189,6 @@ class Wav2LipDataset(_ClipDataset):
                              torch.from_numpy(mels[WINDOW]),
                              torch.from_numpy(np.ascontiguousarray(gt)),
                              f"{clip.name}@{start}, reference @{reference}")
-
-
-class EpochSampler(Sampler[Key]):
-    """Endless keys of one rank, batch by batch; every epoch takes all clips once in a new order.
-
-    Each batch of all ranks is the next `batch_size · world_size` samples in that order, so that the
-    ranks together see what one process with the larger batch would. first: samples already seen.
-    """
-
-    def __init__(self, n_clips: int, batch_size: int, *, seed: int, first: int = 0,
-                 rank: int = 0, world_size: int = 1) -> None:
-        self.n_clips = n_clips
-        self.batch_size = batch_size
-        self.seed = seed
-        self.first = first + rank * batch_size
-        self.stride = world_size * batch_size
-
-    def __iter__(self) -> Iterator[Key]:
-        shuffled, order = -1, np.empty(0, int)
-        for batch in itertools.count(self.first, self.stride):
-            for position in range(batch, batch + self.batch_size):
-                epoch, place = divmod(position, self.n_clips)
-                if epoch != shuffled:
-                    rng = np.random.default_rng((self.seed, epoch))
-                    shuffled, order = epoch, rng.permutation(self.n_clips)
-                yield epoch, int(order[place])
-
-
-def train_loader(dataset: _ClipDataset, batch_size: int, ranks: Ranks, *,
-                 first: int = 0) -> DataLoader:
-    """Endless batches of this rank, from sample number `first` of all ranks on."""
-    sampler = EpochSampler(len(dataset), batch_size, seed=dataset.seed, first=first,
-                           rank=ranks.rank, world_size=ranks.world_size)
-    return _loader(dataset, batch_size, sampler, ranks)
-
-
-def validation_loader(dataset: _ClipDataset, batch_size: int, n_batches: int,
-                      ranks: Ranks) -> DataLoader:
-    """The same `n_batches` batches each time, shared among the ranks; clips in turn, with other
-    windows at every turn."""
-    batches = range(ranks.rank, max(n_batches, ranks.world_size), ranks.world_size)
-    keys = [divmod(batch * batch_size + i, len(dataset))
-            for batch in batches for i in range(batch_size)]
-    return _loader(dataset, batch_size, keys, ranks)
-
-
-def _loader(dataset: _ClipDataset, batch_size: int, keys: Sampler[Key] | list[Key],
-            ranks: Ranks) -> DataLoader:
-    workers = min(dataset.hp.num_workers, os.cpu_count() or 1)
-    return DataLoader(dataset, batch_size, sampler=keys, num_workers=workers,
-                      pin_memory=ranks.device.type == "cuda", worker_init_fn=_single_thread)
-
-
-def _single_thread(_worker: int) -> None:
-    cv2.setNumThreads(0)
 
 
 def _unit_range(crops: np.ndarray) -> np.ndarray:

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 import checkpoint
 import distributed
 from clips import listed_clips
-from dataset import SyncNetDataset, SyncNetSample, validation_loader
+from dataset import SyncNetDataset, SyncNetSample
 from hparams import hparams
+from loader import validation_loader
 from losses import cosine_loss
 from models import SyncNet_color
 from precision import Arithmetic
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 CHANCE_LOSS = 0.693     # ln 2
 _NO_BETTER = 0.68
+EXPERT_CHECK_BATCHES = 20   # before a generator's training
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,9 @@ def score_expert(expert: nn.Module, batches: Iterable[SyncNetSample],
     expert.eval()
     totals = torch.zeros(5, device=arithmetic.device)
     for batch in batches:
-        label = batch.label.to(arithmetic.device)
+        mel, mouths, label, _ = batch.to(arithmetic.device)
         with arithmetic.autocast():
-            a, v = expert(batch.mel.to(arithmetic.device), batch.mouths.to(arithmetic.device))
+            a, v = expert(mel, mouths)
         right = (F.cosine_similarity(a.float(), v.float()) > 0.5) == (label[:, 0] == 1)
         n_matched = label.sum()
         totals += torch.stack([cosine_loss(a, v, label) * len(label),
@@ -68,6 +70,21 @@ def score_expert(expert: nn.Module, batches: Iterable[SyncNetSample],
     expert.train(was_training)
     loss, right_1, n_1, right_0, n_0 = distributed.mean_over_ranks(totals).tolist()
     return ExpertScore(loss / (n_1 + n_0), right_1 / max(n_1, 1), right_0 / max(n_0, 1))
+
+
+def load_frozen_expert(path: str, batches: Iterable[SyncNetSample],
+                       arithmetic: Arithmetic) -> nn.Module:
+    """The expert that a generator will learn from: in evaluation mode, so that its loss does not
+    depend on the batch, and without gradients of its own. What it is worth is logged first."""
+    expert = checkpoint.load_model(path, SyncNet_color).requires_grad_(False)
+    called = arithmetic.prepare(expert)
+    score = score_expert(called, batches, arithmetic)
+    log.info("expert %s on the validation clips: %s", path, score)
+    if score.is_chance:
+        log.warning("this expert is no better than chance on the validation clips: a generator "
+                    "cannot learn lip sync from it; train it further (color_syncnet_train.py) or "
+                    "check the clips' audio offset (sync_correction.py)")
+    return called
 
 
 def _parser() -> argparse.ArgumentParser:

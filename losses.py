@@ -14,7 +14,7 @@ def cosine_loss(a: Tensor, v: Tensor, y: Tensor) -> Tensor:
     """
     cosine = F.cosine_similarity(a.float(), v.float())
     # Rounding can bring the cosine of two unit vectors a hair above 1, which BCE refuses.
-    return F.binary_cross_entropy(cosine.clamp(0, 1).unsqueeze(1), y.float())
+    return _bce(cosine.clamp(0, 1).unsqueeze(1), y)
 
 
 def contrastive_loss(a: Tensor, v: Tensor, temperature: float) -> Tensor:
@@ -50,5 +50,10 @@ def recon_loss(g: Tensor, gt: Tensor) -> Tensor:
 def real_fake_loss(real: Tensor, fake: Tensor) -> Tensor:
     """The discriminator's loss: BCE of real faces against 1 plus of generated ones against 0
     (paper, Eq. 8). real, fake: (N, 1) probabilities."""
-    return (F.binary_cross_entropy(real.float(), torch.ones_like(real, dtype=torch.float32))
-            + F.binary_cross_entropy(fake.float(), torch.zeros_like(fake, dtype=torch.float32)))
+    return _bce(real, torch.ones_like(real)) + _bce(fake, torch.zeros_like(fake))
+
+
+def _bce(probability: Tensor, label: Tensor) -> Tensor:
+    """Binary cross-entropy; autocast, which refuses it on CUDA, is suspended."""
+    with torch.autocast(probability.device.type, enabled=False):
+        return F.binary_cross_entropy(probability.float(), label.float())

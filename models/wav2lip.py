@@ -117,4 +117,6 @@ class Wav2Lip_disc_qual(nn.Module):
     def perceptual_forward(self, false_face_sequences: Tensor) -> Tensor:
         """The generator's visual-quality loss: mean BCE of generated faces against "real"."""
         real = self(false_face_sequences)
-        return F.binary_cross_entropy(real, torch.ones_like(real))
+        # Autocast refuses this loss on CUDA: half precision is too coarse near 0 and 1.
+        with torch.autocast(real.device.type, enabled=False):
+            return F.binary_cross_entropy(real.float(), torch.ones_like(real, dtype=torch.float32))

@@ -1,0 +1,66 @@
+"""Which samples a rank loads, and in which order: endless for training, fixed for validation."""
+import itertools
+import os
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from torch.utils.data import DataLoader, Sampler
+
+from dataset import ClipDataset, Key
+from distributed import Ranks
+
+
+class EpochSampler(Sampler[Key]):
+    """Endless keys of one rank, batch by batch; every epoch takes all clips once in a new order.
+
+    Each batch of all ranks is the next `batch_size · world_size` samples in that order, so that the
+    ranks together see what one process with the larger batch would. first: samples already seen.
+    """
+
+    def __init__(self, n_clips: int, batch_size: int, *, seed: int, first: int = 0,
+                 rank: int = 0, world_size: int = 1) -> None:
+        self.n_clips = n_clips
+        self.batch_size = batch_size
+        self.seed = seed
+        self.first = first + rank * batch_size
+        self.stride = world_size * batch_size
+
+    def __iter__(self) -> Iterator[Key]:
+        shuffled, order = -1, np.empty(0, int)
+        for batch in itertools.count(self.first, self.stride):
+            for position in range(batch, batch + self.batch_size):
+                epoch, place = divmod(position, self.n_clips)
+                if epoch != shuffled:
+                    rng = np.random.default_rng((self.seed, epoch))
+                    shuffled, order = epoch, rng.permutation(self.n_clips)
+                yield epoch, int(order[place])
+
+
+def train_loader(dataset: ClipDataset, batch_size: int, ranks: Ranks, *,
+                 first: int = 0) -> DataLoader:
+    """Endless batches of this rank, from sample number `first` of all ranks on."""
+    sampler = EpochSampler(len(dataset), batch_size, seed=dataset.seed, first=first,
+                           rank=ranks.rank, world_size=ranks.world_size)
+    return _loader(dataset, batch_size, sampler, ranks)
+
+
+def validation_loader(dataset: ClipDataset, batch_size: int, n_batches: int,
+                      ranks: Ranks) -> DataLoader:
+    """The same `n_batches` batches each time, shared among the ranks; clips in turn, with other
+    windows at every turn."""
+    batches = range(ranks.rank, max(n_batches, ranks.world_size), ranks.world_size)
+    keys = [divmod(batch * batch_size + i, len(dataset))
+            for batch in batches for i in range(batch_size)]
+    return _loader(dataset, batch_size, keys, ranks)
+
+
+def _loader(dataset: ClipDataset, batch_size: int, keys: Sampler[Key] | list[Key],
+            ranks: Ranks) -> DataLoader:
+    workers = min(dataset.hp.num_workers, os.cpu_count() or 1)
+    return DataLoader(dataset, batch_size, sampler=keys, num_workers=workers,
+                      pin_memory=ranks.device.type == "cuda", worker_init_fn=_single_thread)
+
+
+def _single_thread(_worker: int) -> None:
+    cv2.setNumThreads(0)
