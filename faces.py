@@ -11,13 +11,14 @@ import torch
 
 from errors import InputError
 from face_detection import Detector
+from tracking import SAME_FACE_IOU, iou
 
 Blend = Literal["feather", "none"]
 
 log = logging.getLogger(__name__)
 
 _CUT_SCORE = 27.0           # PySceneDetect's default threshold for a content cut, same measure
-_REDETECT_EVERY = 12        # frames for which a tracking detector may do without a full search
+_SEARCH_EVERY = 12        # frames for which a tracking detector may do without a full search
 _FEATHER = 0.1              # width of the soft border, in box sides
 
 
@@ -52,11 +53,26 @@ def detect_faces(frames: Iterable[np.ndarray], detector: Detector, *, det_size: 
             found = []
             for image, is_cut in zip(images, cuts, strict=True):
                 age = 0 if is_cut or len(tracked) == 0 else age + 1
-                tracked = (detector.detect([image])[0] if age % _REDETECT_EVERY == 0
-                           else detector.track(image, tracked))
+                tracked = _track(image, tracked if age else tracked[:0], detector,
+                                 search=age % _SEARCH_EVERY == 0)
                 found.append(tracked)
         for boxes, is_cut in zip(found, cuts, strict=True):
             yield FrameFaces(boxes / np.float32([scale, scale, scale, scale, 1]), is_cut)
+
+
+def _track(image: np.ndarray, previous: np.ndarray, detector: Detector,
+           search: bool) -> np.ndarray:
+    """The faces of an image, given those of the frame before: a search around them, and a full one
+    if asked for or if one of them is lost. It decides who is there; who was there before keeps the
+    tracked box, which jumps less."""
+    tracked = detector.track(image, previous) if len(previous) else previous
+    if len(tracked) == len(previous) and not search:
+        return tracked
+    found = detector.detect([image])[0]
+    for i, box in enumerate(found):
+        same = [known for known in tracked if iou(box, known) >= SAME_FACE_IOU]
+        found[i] = max(same, key=lambda known: iou(box, known)) if same else box
+    return found
 
 
 def _detect_batch(images: Sequence[np.ndarray], detector: Detector) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ import numpy as np
 
 FaceSelect = Literal["largest", "best", "left", "right", "center"]
 
-_SAME_FACE_IOU = 0.3
+SAME_FACE_IOU = 0.3     # boxes of consecutive frames that overlap so much are one face
 
 
 @dataclass
@@ -58,12 +58,12 @@ def _link(detections: Sequence[np.ndarray], start: int, end: int, max_gap: int) 
     for frame in range(start, end):
         boxes = list(detections[frame])
         live = [t for t in tracks if frame - t.last <= max_gap + 1]
-        pairs = sorted(((_iou(track.boxes[track.last], box), i, j)
+        pairs = sorted(((iou(track.boxes[track.last], box), i, j)
                         for i, track in enumerate(live) for j, box in enumerate(boxes)),
                        reverse=True)
         used_tracks, used_boxes = set(), set()
         for iou, i, j in pairs:
-            if iou >= _SAME_FACE_IOU and i not in used_tracks and j not in used_boxes:
+            if iou >= SAME_FACE_IOU and i not in used_tracks and j not in used_boxes:
                 live[i].boxes[frame] = boxes[j]
                 used_tracks.add(i)
                 used_boxes.add(j)
@@ -110,7 +110,8 @@ def _is_same_person_later(track: _Track, person: _Track) -> bool:
     return bool(distance < 1.5 * max(a[2] - a[0], b[2] - b[0]))
 
 
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two boxes x1 y1 x2 y2 …"""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
