@@ -62,8 +62,8 @@ def _link(detections: Sequence[np.ndarray], start: int, end: int, max_gap: int) 
                         for i, track in enumerate(live) for j, box in enumerate(boxes)),
                        reverse=True)
         used_tracks, used_boxes = set(), set()
-        for iou, i, j in pairs:
-            if iou >= SAME_FACE_IOU and i not in used_tracks and j not in used_boxes:
+        for overlap, i, j in pairs:
+            if overlap >= SAME_FACE_IOU and i not in used_tracks and j not in used_boxes:
                 live[i].boxes[frame] = boxes[j]
                 used_tracks.add(i)
                 used_boxes.add(j)
@@ -99,7 +99,8 @@ def _select(tracks: list[_Track], select: FaceSelect, frame_size: tuple[int, int
 
 def _is_same_person_later(track: _Track, person: _Track) -> bool:
     """Whether a track can be the same person after (or before) being out of sight: at another
-    time, and less than one and a half faces away from where that face was lost."""
+    time, less than one and a half faces away from where that face was lost, and of about its
+    size."""
     if track.first > person.last:
         a, b = person.boxes[person.last], track.boxes[track.first]
     elif person.first > track.last:
@@ -107,7 +108,8 @@ def _is_same_person_later(track: _Track, person: _Track) -> bool:
     else:
         return False
     distance = np.hypot(*((a[:2] + a[2:4]) / 2 - (b[:2] + b[2:4]) / 2))
-    return bool(distance < 1.5 * max(a[2] - a[0], b[2] - b[0]))
+    small, large = sorted([a[2] - a[0], b[2] - b[0]])
+    return bool(distance < 1.5 * large and large < 1.5 * small)
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:

@@ -58,6 +58,12 @@ def test_a_person_who_comes_back_nearby_is_found_again():
     assert np.isnan(path[3:23]).all() and (path[23:, 0] == 150).all()
 
 
+def test_a_false_detection_within_the_lost_face_is_not_the_person():
+    face, eye = box(100, 100, 90, 120), box(120, 130, 30, 40)
+    path = track([[face]] * 4 + [[eye]] * 6 + [[face]] * 4, max_gap=3)
+    assert np.isnan(path[4:10]).all()
+
+
 def test_short_gaps_are_interpolated_and_long_ones_are_not():
     def frames(gap):
         return [[box(100, 100)]] + [[]] * gap + [[box(108, 100)]]
