@@ -1,0 +1,129 @@
+"""Samples are the SPEC's windows, told by clips whose frames and mel frames are numbered."""
+import numpy as np
+import pytest
+import torch
+
+from clips import check_clips
+from dataset import ContrastiveDataset, SyncNetDataset, Wav2LipDataset, decode_clips
+from hparams import hparams
+from numbered_clips import frame_numbers, mel_start, write_clip
+
+# int(80·f/25) for f = 0 … 29, from the SPEC's formula by hand.
+MEL_STARTS = [0, 3, 6, 9, 12, 16, 19, 22, 25, 28, 32, 35, 38, 41, 44, 48, 51, 54, 57, 60, 64, 67, 70,
+              73, 76, 80, 83, 86, 89, 92]
+EPOCHS = range(60)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    root = tmp_path_factory.mktemp("numbered")
+    write_clip(root / "a/00000")
+    write_clip(root / "a/00001", missing=(7, 21))
+    write_clip(root / "b/00000", n_frames=20, mel_frames=61)
+    return check_clips([root / "a/00000", root / "a/00001", root / "b/00000"], root).clips
+
+
+def mouth_frames(mouths: torch.Tensor) -> list[int]:
+    assert mouths.shape == (15, 48, 96)
+    return frame_numbers(mouths.reshape(5, 3, 48, 96).numpy())
+
+
+def test_expert_matches_mouths_with_their_mel(clips):
+    dataset = SyncNetDataset(clips)
+    labels = []
+    for epoch in EPOCHS:
+        sample = dataset[epoch, 0]
+        frames = mouth_frames(sample.mouths)
+        assert frames == list(range(frames[0], frames[0] + 5))
+        matches = MEL_STARTS[frames[0]] == mel_start(sample.mel.numpy())
+        assert matches == bool(sample.label)
+        labels.append(float(sample.label))
+    assert 0.3 < np.mean(labels) < 0.7
+
+
+def test_windows_need_five_crops_in_a_row(clips):
+    starts = {mouth_frames(SyncNetDataset(clips)[epoch, 1].mouths)[0] for epoch in EPOCHS}
+    assert starts <= {0, 1, 2, *range(8, 17), *range(22, 26)}
+    assert len(starts) > 10
+
+
+def test_wrong_windows_are_as_far_as_asked(clips):
+    dataset = SyncNetDataset(clips, hparams.override("min_negative_offset=12"))
+    for epoch in EPOCHS:
+        sample = dataset[epoch, 0]
+        start = MEL_STARTS.index(mel_start(sample.mel.numpy()))
+        distance = abs(mouth_frames(sample.mouths)[0] - start)
+        assert distance == 0 if sample.label else distance >= 12
+
+
+def test_wrong_windows_from_other_clips(clips):
+    dataset = SyncNetDataset(clips, hparams.override("cross_clip_negatives=1"))
+    wrong = [sample.name for epoch in EPOCHS if not (sample := dataset[epoch, 0]).label]
+    assert wrong and all(name.startswith("a/00000@") for name in wrong)
+    assert {name.split("/", 2)[2].split("@")[0] for name in wrong} == {"a/00001", "b/00000"}
+
+
+def test_generator_sample(clips):
+    dataset = Wav2LipDataset(clips)
+    starts = set()
+    for epoch in EPOCHS:
+        sample = dataset[epoch, 0]
+        start, *_ = frames = frame_numbers(sample.gt.transpose(0, 1).numpy())
+        reference = frame_numbers(sample.x[3:].transpose(0, 1).numpy())
+        assert frames == list(range(start, start + 5))
+        assert reference == list(range(reference[0], reference[0] + 5)) and reference != frames
+        assert torch.equal(sample.x[:3, :, :48], sample.gt[:, :, :48])
+        assert not sample.x[:3, :, 48:].any()
+        assert mel_start(sample.mel.numpy()) == MEL_STARTS[start]
+        assert [mel_start(window) for window in sample.indiv_mels.numpy()] == (
+            MEL_STARTS[start - 1:start + 4])
+        starts.add(start)
+    # 0 would need mel frame −3; the clip's 97 mel frames do not limit the end.
+    assert starts <= set(range(1, 26)) and len(starts) > 15
+
+
+def test_generator_windows_stay_within_the_spectrogram(clips):
+    """61 mel frames: the last window starts at 45, so frame f+3 ≤ 14."""
+    starts = {frame_numbers(Wav2LipDataset(clips)[epoch, 2].gt.transpose(0, 1).numpy())[0]
+              for epoch in EPOCHS}
+    assert starts == set(range(1, 12))
+
+
+def test_contrastive_windows_all_match_and_lie_apart(clips):
+    dataset = ContrastiveDataset(clips, hparams.override("min_negative_offset=5"))
+    for epoch in EPOCHS:
+        sample = dataset[epoch, 0]
+        assert sample.mel.shape == (4, 1, 80, 16) and sample.mouths.shape == (4, 15, 48, 96)
+        starts = [mouth_frames(mouths)[0] for mouths in sample.mouths]
+        assert [MEL_STARTS[s] for s in starts] == [mel_start(mel) for mel in sample.mel.numpy()]
+        assert len(set(starts)) == 4
+
+
+def test_colours_stay_bgr(clips, tmp_path):
+    import cv2
+    write_clip(tmp_path / "c/0")
+    for n in range(30):
+        cv2.imwrite(str(tmp_path / f"c/0/{n}.jpg"), np.full((32, 32, 3), (200, 100, 50), np.uint8))
+    sample = Wav2LipDataset(check_clips([tmp_path / "c/0"], tmp_path).clips)[0, 0]
+    means = sample.gt.mean((1, 2, 3)) * 255
+    assert means.tolist() == pytest.approx([200, 100, 50], abs=2)    # JPEG's rounding
+
+
+@pytest.mark.parametrize("kind", [SyncNetDataset, ContrastiveDataset, Wav2LipDataset])
+def test_cached_crops_give_the_same_samples(clips, kind):
+    hp = hparams.override("flip=0.5,color_jitter=0.1,mel_gain=3,mel_noise=0.1")
+    plain = kind(clips, hp, seed=3, augment=True)
+    cached = kind(clips, hp, seed=3, augment=True, cache=decode_clips(clips, hp))
+    for index in range(len(clips)):
+        for a, b in zip(plain[5, index], cached[5, index], strict=True):
+            assert a == b if isinstance(a, str) else torch.equal(a, b)
+
+
+def test_samples_depend_on_seed_epoch_and_index_alone(clips):
+    dataset = SyncNetDataset(clips, seed=1)
+    first = dataset[4, 1]
+    dataset[2, 0]
+    assert torch.equal(first.mouths, dataset[4, 1].mouths)
+    names = {SyncNetDataset(clips, seed=seed)[epoch, 1].name for seed in (1, 2)
+             for epoch in range(4)}
+    assert len(names) == 8
