@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 
 import audio
+from atomic_file import whole_file
+from errors import InputError
 from hparams import HParams, get_image_list, hparams
 
 log = logging.getLogger(__name__)
@@ -23,7 +25,7 @@ _FEWEST_CROPS = 16
 _JPEG_END = b"\xff\xd9"
 
 
-class DataError(ValueError):
+class DataError(InputError):
     """A data set or a file of it that cannot be used; the message is one line."""
 
     def __init__(self, message: str) -> None:
@@ -82,11 +84,9 @@ class Clip:
     def _make_mel(self) -> np.ndarray:
         path = self.folder / "mel.npy"
         mel = audio.melspectrogram(audio.load_wav(self.folder / "audio.wav")).astype(np.float16)
-        temp = path.with_name(f".mel.{os.getpid()}.npy")
         # A data set on a read-only disk still trains: the mel is then computed for each sample.
-        with suppress(PermissionError):
-            np.save(temp, mel)
-            os.replace(temp, path)
+        with suppress(PermissionError), whole_file(path) as file:
+            np.save(file, mel)
         return mel
 
 
@@ -136,9 +136,13 @@ def check_clips(folders: Sequence[str], data_root: str | Path,
 
 def listed_clips(data_root: str | Path, split: str, filelist_root: str | Path | None = None,
                  hp: HParams = hparams) -> list[Clip]:
-    """The usable clips of a list; what is left out is logged in counts. FileNotFoundError without
-    the list, DataError if nothing in it is usable."""
-    check = check_clips(get_image_list(data_root, split, filelist_root), data_root, hp)
+    """The usable clips of a list; what is left out is logged in counts. DataError without the list
+    or if nothing in it is usable."""
+    try:
+        folders = get_image_list(data_root, split, filelist_root)
+    except FileNotFoundError as error:
+        raise DataError(str(error)) from None
+    check = check_clips(folders, data_root, hp)
     log.info("%s: %s", split, check.summary())
     return check.clips
 

@@ -6,7 +6,7 @@ import argparse
 import itertools
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,13 @@ import distributed
 from clips import Clip, listed_clips
 from dataset import ContrastiveDataset, SyncNetDataset, SyncNetSample, decode_clips
 from distributed import Ranks
+from errors import run_script
 from expert_score import CHANCE_LOSS, score_expert
 from loader import train_loader, validation_loader
 from losses import contrastive_loss, cosine_loss
 from models import SyncNet_color
 from precision import Arithmetic, set_learning_rate
-from training_flags import add_training_flags, run_command
+from training_flags import add_training_flags
 from training_log import TrainingLog
 from training_state import (CheckpointFolder, StopSignal, TrainingState, describe, load_or_make,
                             mean)
@@ -45,7 +46,7 @@ waiting, rule out what usually causes it:
 - or start with a contrastive loss over the whole batch: --warm_start_steps 2000"""
 
 
-def _parser() -> argparse.ArgumentParser:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_training_flags(parser)
     parser.add_argument("--warm_start_steps", type=int, default=0, metavar="N",
@@ -53,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
                         "(default 0: the paper's recipe)")
     parser.add_argument("--plateau_hint", action=argparse.BooleanOptionalAction, default=True,
                         help=f"say what to check if still at chance after {_PLATEAU_STEPS} steps")
-    return parser
+    return parser.parse_args(argv)
 
 
 def training_batches(clips: list[Clip], state: TrainingState, args: argparse.Namespace,
@@ -83,7 +84,9 @@ def batch_loss(expert: nn.Module, batch: SyncNetSample, arithmetic: Arithmetic,
     return contrastive_loss(a, v, temperature)
 
 
-def main(args: argparse.Namespace) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     hp = args.hparams
     ranks = distributed.start(args.device)
     stop = StopSignal(ranks)
@@ -148,4 +151,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_command(_parser(), main)
+    run_script(main)

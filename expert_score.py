@@ -4,7 +4,7 @@
 """
 import argparse
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,12 +15,13 @@ import checkpoint
 import distributed
 from clips import listed_clips
 from dataset import SyncNetDataset, SyncNetSample
+from errors import run_script
 from hparams import hparams
 from loader import validation_loader
 from losses import cosine_loss
 from models import SyncNet_color
 from precision import Arithmetic
-from training_flags import parse_hparams, run_command
+from training_flags import parse_hparams
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def load_frozen_expert(path: str, batches: Iterable[SyncNetSample],
     return called
 
 
-def _parser() -> argparse.ArgumentParser:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_root", required=True, help="preprocessed data set")
     parser.add_argument("--checkpoint_path", required=True, help="expert")
@@ -98,10 +99,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hparams", type=parse_hparams, default=hparams, metavar="NAME=VALUE,…",
                         help="such as min_negative_offset=5")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
-    return parser
+    return parser.parse_args(argv)
 
 
-def main(args: argparse.Namespace) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     hp = args.hparams
     ranks = distributed.start(args.device)
     expert = checkpoint.load_model(args.checkpoint_path, SyncNet_color).to(ranks.device)
@@ -112,4 +115,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_command(_parser(), main)
+    run_script(main)

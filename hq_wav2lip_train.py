@@ -5,6 +5,7 @@
 """
 import argparse
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,13 +18,14 @@ from tqdm import tqdm
 import distributed
 from clips import listed_clips
 from dataset import SyncNetDataset, Wav2LipDataset, Wav2LipSample, decode_clips
+from errors import run_script
 from expert_score import EXPERT_CHECK_BATCHES, load_frozen_expert
 from hparams import HParams
 from loader import train_loader, validation_loader
 from losses import get_sync_loss, real_fake_loss, recon_loss
 from models import Wav2Lip, Wav2Lip_disc_qual
 from precision import Arithmetic, set_learning_rate
-from training_flags import add_training_flags, run_command
+from training_flags import add_training_flags
 from training_log import TrainingLog, collage
 from training_state import (CheckpointFolder, StopSignal, TrainingState, describe, load_or_make,
                             mean)
@@ -51,12 +53,12 @@ class Evaluation(NamedTuple):
     collages: list[np.ndarray]
 
 
-def _parser() -> argparse.ArgumentParser:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_training_flags(parser)
     parser.add_argument("--syncnet_checkpoint_path", required=True, help="the trained expert")
     parser.add_argument("--disc_checkpoint_path", help="resume the discriminator from here")
-    return parser
+    return parser.parse_args(argv)
 
 
 def generator_losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, discriminator: nn.Module,
@@ -124,7 +126,9 @@ def train_step(batch: Wav2LipSample, generator: nn.Module, discriminator: nn.Mod
             "syncnet_wt": state.extra["syncnet_wt"]}
 
 
-def main(args: argparse.Namespace) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     hp = args.hparams
     ranks = distributed.start(args.device)
     stop = StopSignal(ranks)
@@ -209,4 +213,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_command(_parser(), main)
+    run_script(main)

@@ -1,6 +1,5 @@
 """How a training step computes: number format, memory layout, gradient step."""
 import argparse
-import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,14 +9,13 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from distributed import Ranks
+from errors import InputError
 from hparams import HParams
-
-log = logging.getLogger(__name__)
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class NonFiniteError(ValueError):
+class NonFiniteError(InputError):
     """A loss or gradient became NaN or infinite; no weight was changed by it."""
 
 

@@ -1,7 +1,5 @@
 """The flags that the three training scripts share."""
 import argparse
-import logging
-from collections.abc import Callable
 
 from hparams import HParams, hparams
 
@@ -38,14 +36,3 @@ def parse_hparams(assignments: str) -> HParams:
         return hparams.override(assignments)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def run_command(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None],
-                argv: list[str] | None = None) -> None:
-    """Parse and run; a mistake in the input ends the command with one line and exit code 2."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    args = parser.parse_args(argv)
-    try:
-        main(args)
-    except (ValueError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: error: {' '.join(str(error).split())}\n")

@@ -10,6 +10,8 @@ import numpy as np
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from errors import InputError
+
 
 class TrainingLog:
     """One row of metrics.csv, and one point a curve in TensorBoard, each time `write` is called.
@@ -69,7 +71,7 @@ class TrainingLog:
             with open(self._path, newline="", encoding="utf-8") as file:
                 header, *rows = [row for row in csv.reader(file) if row] or [self._columns]
             if header != self._columns:
-                raise ValueError(f"{self._path} has the columns of another kind of training "
+                raise InputError(f"{self._path} has the columns of another kind of training "
                                  f"({', '.join(header)}): choose another --checkpoint_dir")
         with open(self._path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([self._columns, *(r for r in rows if int(r[0]) <= step)])

@@ -82,8 +82,8 @@ class CheckpointFolder:
     prefix: str = "checkpoint_"
 
     def save(self, state: TrainingState) -> None:
-        """Save atomically, then drop what --keep_last does not keep. OSError if it fails; the
-        earlier checkpoints are then all still there."""
+        """Save atomically, then drop what --keep_last does not keep. CheckpointError if it fails;
+        the earlier checkpoints are then all still there."""
         if not self.ranks.is_main:
             return
         path = self.folder / f"{self.prefix}step{state.global_step:09d}.pth"
@@ -107,7 +107,7 @@ class CheckpointFolder:
             checkpoint.save(path, state.payload())
         except (OSError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:120]
-            raise OSError(f"cannot write {path} ({reason}): free some disk space and resume from "
+            raise CheckpointError(f"cannot write {path} ({reason}): free some disk space and resume from "
                           "the newest checkpoint there, which is whole") from None
 
 

@@ -5,6 +5,7 @@
 """
 import argparse
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,12 +18,13 @@ from tqdm import tqdm
 import distributed
 from clips import listed_clips
 from dataset import SyncNetDataset, Wav2LipDataset, Wav2LipSample, decode_clips
+from errors import run_script
 from expert_score import EXPERT_CHECK_BATCHES, load_frozen_expert
 from loader import train_loader, validation_loader
 from losses import get_sync_loss, recon_loss
 from models import Wav2Lip
 from precision import Arithmetic, set_learning_rate
-from training_flags import add_training_flags, run_command
+from training_flags import add_training_flags
 from training_log import TrainingLog, collage
 from training_state import (CheckpointFolder, StopSignal, TrainingState, describe, load_or_make,
                             mean)
@@ -39,11 +41,11 @@ class Evaluation(NamedTuple):
     collages: list[np.ndarray]
 
 
-def _parser() -> argparse.ArgumentParser:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_training_flags(parser)
     parser.add_argument("--syncnet_checkpoint_path", required=True, help="the trained expert")
-    return parser
+    return parser.parse_args(argv)
 
 
 def losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, syncnet_wt: float,
@@ -78,7 +80,9 @@ def evaluate(network: nn.Module, expert: nn.Module, validation: DataLoader,
     return Evaluation(mean(l1s), mean(syncs), collages)
 
 
-def main(args: argparse.Namespace) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     hp = args.hparams
     ranks = distributed.start(args.device)
     stop = StopSignal(ranks)
@@ -151,4 +155,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_command(_parser(), main)
+    run_script(main)
