@@ -23,9 +23,10 @@ from tqdm import tqdm
 from checkpoint import CheckpointError, load_weights
 from distributed import choose_device
 from errors import InputError, run_script
+from evaluation import flags
 from evaluation.one_face import follow_face
 from evaluation.paired import find_comparisons
-from face_detection import Detector, load_detector
+from face_detection import Detector
 from media import MediaError, read_frames
 
 log = logging.getLogger("fid")
@@ -130,18 +131,13 @@ def frames_of(path: Path, every: int) -> Iterator[np.ndarray]:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     add = parser.add_argument
-    add("--generated", type=Path, required=True, help="folder of generated videos")
-    add("--ground_truth", type=Path, required=True,
-        help="folder of the real ones: the data root of the list that the results were made from, "
-        "or the same names")
+    flags.add_comparison(parser)
     add("--regions", nargs="+", choices=["face", "frame"], default=["face", "frame"],
         help="what is compared: face crops, whole frames (default: both)")
     add("--inception_weights", type=Path, help="default: pytorch-fid's file in the torch cache")
     add("--every", type=int, default=1, help="take every n-th frame only (default: 1)")
     add("--batch_size", type=int, default=50)
-    add("--face_detector", choices=["auto", "sfd", "haar"], default="auto")
-    add("--s3fd_path", type=Path, help="weights of the S3FD detector")
-    add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    flags.add_detector(parser)
     args = parser.parse_args(argv)
     if min(args.every, args.batch_size) < 1:
         parser.error("--every and --batch_size must be at least 1")
@@ -154,7 +150,7 @@ def main() -> None:
     device = choose_device(args.device)
     model = load_inception(args.inception_weights, device)
     comparisons, missing = find_comparisons(args.generated, args.ground_truth)
-    detector = load_detector(args.face_detector, device=device, s3fd_path=args.s3fd_path)
+    detector = flags.detector_of(args, device)
     for path, reason in missing.items():
         log.warning("left out: %s: %s", path, reason)
 

@@ -19,9 +19,10 @@ from tqdm import tqdm
 
 from distributed import choose_device
 from errors import InputError, run_script
+from evaluation import flags
 from evaluation.one_face import follow_face
 from evaluation.paired import Comparison, find_comparisons
-from face_detection import Detector, load_detector
+from face_detection import Detector
 from faces import crop_face
 from hparams import hparams
 from media import MediaError, probe, read_frames
@@ -89,17 +90,10 @@ def _ssim(a: np.ndarray, b: np.ndarray) -> float:
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    add = parser.add_argument
-    add("--generated", type=Path, required=True,
-        help="folder of generated videos, each with the sound of its own picture")
-    add("--ground_truth", type=Path, required=True,
-        help="folder of the real ones: the data root of the list that the results were made from, "
-        "or the same names")
-    add("--output", type=Path, default=Path("quality.csv"),
-        help="a line for each video (default: quality.csv)")
-    add("--face_detector", choices=["auto", "sfd", "haar"], default="auto")
-    add("--s3fd_path", type=Path, help="weights of the S3FD detector")
-    add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    flags.add_comparison(parser)
+    parser.add_argument("--output", type=Path, default=Path("quality.csv"),
+                        help="a line for each video (default: quality.csv)")
+    flags.add_detector(parser)
     return parser.parse_args(argv)
 
 
@@ -107,8 +101,7 @@ def main() -> None:
     args = parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     comparisons, missing = find_comparisons(args.generated, args.ground_truth)
-    detector = load_detector(args.face_detector, device=choose_device(args.device),
-                             s3fd_path=args.s3fd_path)
+    detector = flags.detector_of(args, choose_device(args.device))
     rows, reasons = [], dict(missing)
     for comparison in tqdm(comparisons, unit="video", disable=not sys.stderr.isatty()):
         try:

@@ -5,7 +5,6 @@ python evaluation/real_videos_inference.py --mode random --filelist pairs.txt --
     --results_dir results/random --checkpoint_path wav2lip_gan.pth
 """
 import argparse
-import logging
 import sys
 from itertools import islice
 from pathlib import Path
@@ -13,15 +12,13 @@ from pathlib import Path
 # Users run this file from anywhere, also as published: cd evaluation && python …
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import distributed
 from errors import InputError, run_script
-from evaluation import generation
+from evaluation import generation, generation_command
 from evaluation.filelist import Pair, find_videos, read_pairs
+from evaluation.generation_command import Job
 from evaluation.resized_source import ResizedSource, frame_shape, largest_factor, shrink_ratio
-from face_detection import Detector, load_detector
+from face_detection import Detector
 from faces import detect_faces
-from generator import LipGenerator
-from inference import lip_sync
 from media import probe
 
 
@@ -33,13 +30,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "list, frames repeated where the speech is longer")
     add("--filelist", type=Path,
         help="lines of `video audio` below the data root, with their endings; not for dubbed")
-    add("--results_dir", type=Path, required=True, help="for <line number>.mp4, from 0")
-    add("--data_root", type=Path, required=True, help="root of the videos and sounds")
-    add("--checkpoint_path", type=Path, required=True, help="weights of the generator")
-    add("--pads", type=int, nargs=4, default=[0, 10, 0, 0], metavar="N",
-        help="added to the face box: top bottom left right (default: 0 10 0 0)")
-    add("--face_det_batch_size", type=int, default=16)
-    add("--wav2lip_batch_size", type=int, default=128)
     add("--face_res", type=int, default=180,
         help="pixels: frames are shrunk by a whole factor that brings the face nearer to it "
         "(default: 180)")
@@ -47,11 +37,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="pixels: but not below this short side (default: 480)")
     add("--max_frame_res", type=int, default=720,
         help="pixels: a longer short side is shrunk to it first (default: 720)")
-    add("--blend", choices=["feather", "none"], default="none",
-        help="none: the whole box pasted hard, as in the paper (default)")
-    add("--face_detector", choices=["auto", "sfd", "haar"], default="auto")
-    add("--s3fd_path", type=Path, help="weights of the S3FD detector")
-    add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    generation_command.add_arguments(parser, pads=(0, 10, 0, 0), face_det_batch_size=16)
     args = parser.parse_args(argv)
     if (args.filelist is None) != (args.mode == "dubbed"):
         parser.error("--filelist is needed by --mode random and tts, and by these only")
@@ -93,14 +79,8 @@ def open_resized(path: Path, detector: Detector, *, face_res: int, min_frame_res
 
 def main() -> None:
     args = parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    pairs = pairs_of(args)
-    ranks = distributed.start(args.device)
-    generator = LipGenerator.load(args.checkpoint_path, ranks.device,
-                                  batch_size=args.wav2lip_batch_size)
-    detector = load_detector(args.face_detector, device=ranks.device, s3fd_path=args.s3fd_path)
 
-    def make(pair: Pair, outfile: Path) -> None:
+    def prepare(pair: Pair, detector: Detector) -> Job:
         audio = args.data_root / pair.audio
         source = open_resized(args.data_root / pair.video, detector, face_res=args.face_res,
                               min_frame_res=args.min_frame_res, max_frame_res=args.max_frame_res)
@@ -111,13 +91,9 @@ def main() -> None:
             n_frames = generation.count_frames(source, n_frames)
         else:
             generation.require_length(source, n_frames, audio)
-        lip_sync(source, audio, outfile, checkpoint=generator, face_detector=detector,
-                 pads=args.pads, face_det_batch_size=args.face_det_batch_size, blend=args.blend,
-                 n_frames=n_frames)
+        return Job(source, audio, n_frames)
 
-    generation.generate(pairs, args.results_dir, make, ranks)
-    distributed.stop()
-    generation.finish(pairs, args.results_dir, ranks)
+    generation_command.run(args, pairs_of(args), prepare)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from pathlib import Path
 # Users run this file from anywhere, also as published: cd evaluation/scores_LSE && python …
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from distributed import choose_device
 from errors import run_script
+from evaluation import flags
 from evaluation.scores_LSE import score_command
 from evaluation.scores_LSE.scoring import score_face_clip
-from face_detection import load_detector
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -27,9 +28,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = score_command.settings_from(args)
     # SyncNet takes the whole frame of such a clip; the expert needs the face's box.
-    detector = None if args.expert is None else load_detector(
-        args.face_detector, device=score_command.choose_device(args.device),
-        s3fd_path=args.s3fd_path)
+    detector = None if args.expert is None else flags.detector_of(
+        args, choose_device(args.device))
     score_command.score_folder(
         args, settings.judge.name,
         lambda path, name: score_face_clip(path, name, settings, detector))

@@ -10,10 +10,11 @@ from pathlib import Path
 # Users run this file from anywhere, also as published: cd evaluation/scores_LSE && python …
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from distributed import choose_device
 from errors import run_script
+from evaluation import flags
 from evaluation.scores_LSE import score_command
 from evaluation.scores_LSE.scoring import score_face_tracks
-from face_detection import load_detector
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -37,8 +38,7 @@ def main() -> None:
     settings = score_command.settings_from(
         args, det_size=args.det_size, min_score=args.min_score, min_track=args.min_track,
         min_face=args.min_face_size)
-    detector = load_detector(args.face_detector, s3fd_path=args.s3fd_path,
-                             device=score_command.choose_device(args.device))
+    detector = flags.detector_of(args, choose_device(args.device))
     score_command.score_folder(
         args, settings.judge.name,
         lambda path, name: score_face_tracks(path, name, settings, detector))

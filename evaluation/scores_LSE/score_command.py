@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from distributed import choose_device
 from errors import InputError
+from evaluation import flags
 from evaluation.filelist import find_videos
 from evaluation.generation import lines_made
 from evaluation.scores_LSE.judges import load_judge
@@ -35,9 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="folder for scores.csv and all_scores.txt (default: this one)")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER",
                         help="also draw an offset curve and a collage for each track, there")
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
-    parser.add_argument("--face_detector", choices=["auto", "sfd", "haar"], default="auto")
-    parser.add_argument("--s3fd_path", type=Path, help="weights of the S3FD detector")
+    flags.add_detector(parser)
 
 
 def settings_from(args: argparse.Namespace, **more: object) -> Settings:

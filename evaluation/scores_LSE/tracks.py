@@ -8,7 +8,7 @@ import numpy as np
 from scipy.signal import medfilt
 
 from faces import crop_face
-from tracking import smooth_boxes
+from tracking import iou, smooth_boxes
 
 MAX_MISSED = 25         # frames without the face that a track survives
 SAME_FACE_IOU = 0.5
@@ -96,7 +96,7 @@ def _take_track(faces: dict[int, list[np.ndarray]]) -> dict[int, np.ndarray]:
             break
         if not boxes:
             continue
-        overlaps = [_iou(seen[last], box) if seen else 1.0 for box in boxes]
+        overlaps = [iou(seen[last], box) if seen else 1.0 for box in boxes]
         best = int(np.argmax(overlaps))
         if overlaps[best] > SAME_FACE_IOU:
             seen[frame] = boxes.pop(best)
@@ -110,9 +110,3 @@ def _interpolated(seen: dict[int, np.ndarray]) -> FaceTrack:
     boxes = np.array(list(seen.values()), np.float64)
     return FaceTrack(int(known[0]), np.stack([np.interp(frames, known, column)
                                               for column in boxes.T], axis=1))
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    overlap = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    both = float(np.prod(np.maximum(overlap, 0)))
-    return both / float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - both)

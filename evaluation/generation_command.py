@@ -1,0 +1,60 @@
+"""What the two generating commands share: their flags, and one model load for all lines."""
+import argparse
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import distributed
+from evaluation import flags, generation
+from evaluation.filelist import Pair
+from face_detection import Detector
+from face_source import FaceSource
+from generator import LipGenerator
+from inference import lip_sync
+
+
+class Job(NamedTuple):
+    """What one line asks of `lip_sync`."""
+
+    source: FaceSource
+    audio: Path
+    n_frames: int
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, pads: Sequence[int],
+                  face_det_batch_size: int) -> None:
+    """The flags of both commands, with the published names and each one's defaults."""
+    add = parser.add_argument
+    add("--results_dir", type=Path, required=True, help="for <line number>.mp4, from 0")
+    add("--data_root", type=Path, required=True, help="root of the videos and sounds")
+    add("--checkpoint_path", type=Path, required=True, help="weights of the generator")
+    add("--pads", type=int, nargs=4, default=list(pads), metavar="N",
+        help="pixels added to the face box: top bottom left right (default: "
+        f"{' '.join(map(str, pads))})")
+    add("--face_det_batch_size", type=int, default=face_det_batch_size,
+        help=f"frames (default: {face_det_batch_size})")
+    add("--wav2lip_batch_size", type=int, default=128, help="frames (default: 128)")
+    add("--blend", choices=["feather", "none"], default="none",
+        help="none: the whole box pasted hard, as in the paper (default)")
+    flags.add_detector(parser)
+
+
+def run(args: argparse.Namespace, pairs: Sequence[Pair],
+        prepare: Callable[[Pair, Detector], Job]) -> None:
+    """Make what `prepare` says of each pair, and print what was made and what failed and why."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    ranks = distributed.start(args.device)
+    generator = LipGenerator.load(args.checkpoint_path, ranks.device,
+                                  batch_size=args.wav2lip_batch_size)
+    detector = flags.detector_of(args, ranks.device)
+
+    def make(pair: Pair, outfile: Path) -> None:
+        source, audio, n_frames = prepare(pair, detector)
+        lip_sync(source, audio, outfile, checkpoint=generator, face_detector=detector,
+                 pads=args.pads, face_det_batch_size=args.face_det_batch_size, blend=args.blend,
+                 n_frames=n_frames)
+
+    generation.generate(pairs, args.results_dir, make, ranks)
+    distributed.stop()
+    generation.finish(pairs, args.results_dir, ranks)
