@@ -67,7 +67,7 @@ class Arithmetic:
         NonFiniteError, with the weights as before, names the step and the batch's samples.
         """
         if not torch.isfinite(loss):
-            raise NonFiniteError(_not_finite("loss", float(loss), step, names))
+            raise NonFiniteError(_not_finite("loss", float(loss.detach()), step, names))
         optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(optimizer)

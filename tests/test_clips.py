@@ -38,7 +38,7 @@ def test_nothing_usable_is_an_error(tmp_path):
 
 
 def test_missing_list(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no list"):
+    with pytest.raises(DataError, match="no list"):
         listed_clips(tmp_path, "train", tmp_path)
 
 

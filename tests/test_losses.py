@@ -1,0 +1,98 @@
+"""Losses equal the SPEC's formulas, computed here with NumPy in double precision."""
+import numpy as np
+import pytest
+import torch
+
+from losses import (contrastive_loss, cosine_loss, get_sync_loss, real_fake_loss, recon_loss,
+                    stack_mouths)
+from models import SyncNet_color, Wav2Lip_disc_qual
+
+CLOSE = 1e-5    # float32 rounding of a mean over a few values
+
+
+@pytest.fixture
+def embeddings():
+    rng = np.random.default_rng(0)
+    a, v = rng.uniform(0, 1, (2, 6, 32))
+    return (a / np.linalg.norm(a, axis=1, keepdims=True),
+            v / np.linalg.norm(v, axis=1, keepdims=True))
+
+
+def tensor(array) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(array, np.float32))
+
+
+def test_cosine_loss(embeddings):
+    a, v = embeddings
+    y = np.array([1, 0, 1, 1, 0, 0])
+    cosine = (a * v).sum(1)
+    expected = -np.mean(y * np.log(cosine) + (1 - y) * np.log(1 - cosine))
+    assert cosine_loss(tensor(a), tensor(v), tensor(y[:, None])).item() == pytest.approx(
+        expected, abs=CLOSE)
+
+
+def test_cosine_loss_survives_rounding_above_one():
+    same = torch.full((3, 3), 3 ** -0.5) * 1.0001
+    assert torch.isfinite(cosine_loss(same, same, torch.zeros(3, 1)))
+
+
+def test_contrastive_loss(embeddings):
+    a, v = embeddings
+    scores = a @ v.T / 0.1
+    def softmax(s):
+        return np.exp(s) / np.exp(s).sum(1, keepdims=True)
+    expected = -(np.log(np.diag(softmax(scores))) + np.log(np.diag(softmax(scores.T)))).mean() / 2
+    assert contrastive_loss(tensor(a), tensor(v), 0.1).item() == pytest.approx(expected, abs=CLOSE)
+
+
+def test_mouths_are_lower_halves_stacked_frame_by_frame():
+    faces = torch.arange(2 * 3 * 5 * 4 * 2).reshape(2, 3, 5, 4, 2)
+    stacked = stack_mouths(faces)
+    assert stacked.shape == (2, 15, 2, 2)
+    for frame in range(5):
+        assert torch.equal(stacked[:, 3 * frame:3 * frame + 3], faces[:, :, frame, 2:])
+
+
+def test_sync_loss_is_minus_log_cosine_and_reaches_the_faces():
+    torch.manual_seed(0)
+    expert = SyncNet_color(0.0625).eval().requires_grad_(False)
+    mel, g = torch.randn(2, 1, 80, 16), torch.rand(2, 3, 5, 96, 96, requires_grad=True)
+    loss = get_sync_loss(expert, mel, g)
+    a, v = expert(mel, g.detach()[:, :, :, 48:].permute(0, 2, 1, 3, 4).reshape(2, 15, 48, 96))
+    expected = -np.mean(np.log((a.numpy().astype(float) * v.numpy()).sum(1)))
+    assert loss.item() == pytest.approx(expected, rel=1e-4)
+    loss.backward()
+    assert g.grad[:, :, :, 48:].abs().sum() > 0 and not g.grad[:, :, :, :48].any()
+    assert all(p.grad is None for p in expert.parameters())
+
+
+def test_reconstruction_loss_is_mean_absolute_difference():
+    rng = np.random.default_rng(1)
+    g, gt = rng.uniform(0, 1, (2, 2, 3, 5, 8, 8))
+    assert recon_loss(tensor(g), tensor(gt)).item() == pytest.approx(np.abs(g - gt).mean(),
+                                                                     abs=CLOSE)
+
+
+def test_real_fake_loss():
+    real, fake = np.array([[0.9], [0.6]]), np.array([[0.2], [0.7]])
+    expected = -np.log(real).mean() - np.log(1 - fake).mean()
+    assert real_fake_loss(tensor(real), tensor(fake)).item() == pytest.approx(expected, abs=CLOSE)
+
+
+def test_perceptual_loss_is_minus_log_probability_of_real():
+    torch.manual_seed(0)
+    discriminator, faces = Wav2Lip_disc_qual(0.0625), torch.rand(2, 3, 5, 96, 96)
+    with torch.no_grad():
+        expected = -np.log(discriminator(faces).numpy()).mean()
+        assert discriminator.perceptual_forward(faces).item() == pytest.approx(expected, abs=CLOSE)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_losses_are_float32_inside_autocast(embeddings, dtype):
+    a, v = (tensor(e).to(dtype) for e in embeddings)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = cosine_loss(a, v, torch.ones(6, 1))
+    assert loss.dtype == torch.float32
+    # Rounding the embeddings to 8 bits moves the mean loss by less than 1 %.
+    assert loss.item() == pytest.approx(cosine_loss(tensor(embeddings[0]), tensor(embeddings[1]),
+                                                    torch.ones(6, 1)).item(), rel=0.01)
