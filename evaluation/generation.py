@@ -1,12 +1,14 @@
 """Making the videos of a list: restartable, shared among processes, failures named and counted."""
 import csv
+import io
+import json
 import logging
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from atomic_file import whole_file
 from audio import MEL_WINDOW, load_wav, mel_window_start, melspectrogram
 from distributed import Ranks
 from errors import InputError
@@ -17,6 +19,7 @@ from media import MediaError
 log = logging.getLogger(__name__)
 
 _LINES = "lines.csv"
+_SETTINGS = "settings.json"
 _FAILED = "failed.csv"
 
 
@@ -28,15 +31,20 @@ class LinesMade(NamedTuple):
 
 
 def generate(pairs: Sequence[Pair], results_dir: Path, make: Callable[[Pair, Path], None],
-             ranks: Ranks) -> None:
+             ranks: Ranks, settings: Mapping[str, str] | None = None) -> None:
     """Call `make(pair, outfile)` for this rank's share of the pairs that have no result yet.
 
     A failure (InputError, MediaError, OSError) is logged, written to failed.csv and does not stop
     the rest; another run tries it again. lines.csv says which result is of which pair.
+    settings: what else the results depend on. InputError if the folder holds results of another
+    list or of other settings: they would be taken for these.
     """
     results_dir.mkdir(parents=True, exist_ok=True)
+    _refuse_other_results(results_dir, pairs, settings or {})
     if ranks.is_main:
         _write_lines(results_dir, pairs)
+        with whole_file(results_dir / _SETTINGS) as file:
+            file.write(json.dumps(dict(settings or {}), indent=1).encode())
     for pair in pairs[ranks.rank::ranks.world_size]:
         outfile = result_path(results_dir, pair)
         if outfile.exists():
@@ -114,13 +122,28 @@ def count_frames(source: FaceSource, most: int) -> int:
     return sum(1 for _ in zip(range(most), source.read()))
 
 
+def _refuse_other_results(results_dir: Path, pairs: Sequence[Pair],
+                          settings: Mapping[str, str]) -> None:
+    known = read_lines(results_dir)
+    if known is not None and known != list(pairs):
+        raise InputError(f"{results_dir} holds results of another list ({len(known)} lines, this "
+                         f"one has {len(pairs)}): choose another --results_dir")
+    path = results_dir / _SETTINGS
+    if not path.is_file():
+        return
+    for name, value in json.loads(path.read_text(encoding="utf-8")).items():
+        if settings.get(name) != value:
+            raise InputError(f"{results_dir} holds results with {name} {value}, not "
+                             f"{settings.get(name)}: choose another --results_dir")
+
+
 def _write_lines(results_dir: Path, pairs: Sequence[Pair]) -> None:
-    temp = results_dir / f".{_LINES}.{os.getpid()}"
-    with open(temp, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(Pair._fields)
-        writer.writerows(pairs)
-    temp.replace(results_dir / _LINES)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(Pair._fields)
+    writer.writerows(pairs)
+    with whole_file(results_dir / _LINES) as file:
+        file.write(text.getvalue().encode())
 
 
 def _append_failure(results_dir: Path, name: str, reason: str) -> None:

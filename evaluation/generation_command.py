@@ -1,5 +1,6 @@
 """What the two generating commands share: their flags, and one model load for all lines."""
 import argparse
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -55,6 +56,16 @@ def run(args: argparse.Namespace, pairs: Sequence[Pair],
                  pads=args.pads, face_det_batch_size=args.face_det_batch_size, blend=args.blend,
                  n_frames=n_frames)
 
-    generation.generate(pairs, args.results_dir, make, ranks)
+    generation.generate(pairs, args.results_dir, make, ranks, _settings(args, detector))
     distributed.stop()
     generation.finish(pairs, args.results_dir, ranks)
+
+
+def _settings(args: argparse.Namespace, detector: Detector) -> dict[str, str]:
+    """What the results depend on, apart from the list: every flag but those of place and speed."""
+    without = {"filelist", "data_root", "results_dir", "checkpoint_path", "face_detector",
+               "s3fd_path", "device", "face_det_batch_size", "wav2lip_batch_size"}
+    with open(args.checkpoint_path, "rb") as file:
+        weights = hashlib.file_digest(file, "sha256").hexdigest()
+    flags_given = {name: str(value) for name, value in vars(args).items() if name not in without}
+    return {"weights (SHA-256)": weights, "face_detector": detector.name, **flags_given}

@@ -88,6 +88,15 @@ def test_a_restart_makes_what_is_missing_and_tries_failures_again(tmp_path, caps
     assert "made 4 of 5" in capsys.readouterr().out
 
 
+def test_results_of_another_run_are_not_taken_for_these(tmp_path):
+    generation.generate(PAIRS, tmp_path, lambda *_: None, ALONE, {"weights": "a"})
+    generation.generate(PAIRS, tmp_path, lambda *_: None, ALONE, {"weights": "a"})
+    with pytest.raises(InputError, match="results of another list .5 lines, this one has 4"):
+        generation.generate(PAIRS[1:], tmp_path, lambda *_: None, ALONE, {"weights": "a"})
+    with pytest.raises(InputError, match="results with weights a, not b: choose another"):
+        generation.generate(PAIRS, tmp_path, lambda *_: None, ALONE, {"weights": "b"})
+
+
 def test_ranks_share_the_lines(tmp_path):
     for rank in (0, 1):
         made: list[int] = []
@@ -138,7 +147,7 @@ def test_torchrun_shares_the_lines(tmp_path, weights):
     assert run.returncode == 0, run.stderr
     assert "made 2 of 2" in run.stdout
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == [
-        "0.mp4", "1.mp4", "lines.csv"]
+        "0.mp4", "1.mp4", "lines.csv", "settings.json"]
 
 
 @pytest.mark.parametrize("script, network, message", [

@@ -122,9 +122,10 @@ def test_a_real_video_is_scored_by_track(run, weights, tmp_path):
     assert [(row["video"], row["track"], row["first_frame"], row["frames"])
             for row in rows[:2]] == [("cut.mp4", "0", "0", "20"), ("cut.mp4", "1", "25", "20")]
     assert rows[2]["note"] == "no face in any of its 10 frames"
-    for name in ("cut_0_offset.png", "cut_0_frames.png", "cut_1_offset.png", "cut_1_frames.png"):
+    for name in ("cut.mp4_0_offset.png", "cut.mp4_0_frames.png", "cut.mp4_1_offset.png",
+                 "cut.mp4_1_frames.png"):
         assert cv2.imread(str(tmp_path / "pictures" / name)) is not None
-    assert cv2.imread(str(tmp_path / "pictures" / "cut_0_frames.png")).shape == (288, 768, 3)
+    assert cv2.imread(str(tmp_path / "pictures" / "cut.mp4_0_frames.png")).shape == (288, 768, 3)
 
 
 def test_a_face_that_does_not_stay_is_an_error_that_says_so(run, weights, tmp_path):

@@ -1,4 +1,5 @@
 """Scores of one video file: of the face that fills it, or of every face track in it."""
+import dataclasses
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,16 +65,18 @@ def score_face_tracks(path: Path, name: str, settings: Settings, detector: Detec
     """
     wav, note = _sound(path), _rate_note(path)
     tracks = _find_faces(path, settings, detector)
-    scorers = [_TrackScorer(Row(name, settings.judge.name, i, track.start, note=note), settings)
-               for i, track in enumerate(tracks)]
+    scorers: dict[int, _TrackScorer] = {}
     rows = []
     for number, frame in enumerate(read_frames(path, fps=FPS)):
-        for track, scorer in zip(tracks, scorers, strict=True):
+        for i, track in enumerate(tracks):
+            if number == track.start:
+                row = Row(name, settings.judge.name, i, track.start, note=note)
+                scorers[i] = _TrackScorer(row, settings)
             if track.start <= number < track.end:
-                scorer.add(settings.judge.crop(frame, track, number - track.start))
+                scorers[i].add(settings.judge.crop(frame, track, number - track.start))
             if number == track.end - 1:
                 sound = wav[track.start * SAMPLES_PER_FRAME:track.end * SAMPLES_PER_FRAME]
-                rows.append(_row_or_reason(scorer, sound))
+                rows.append(_row_or_reason(scorers.pop(i), sound))
     return sorted(rows, key=lambda row: row.track)
 
 
@@ -99,14 +102,14 @@ class _TrackScorer:
         distances = mean_distances(faces, sound, self._settings.vshift,
                                    inside_only=judge.inside_only)
         lse = lse_of_distances(distances)
-        row = Row(**{**vars(self.unscored), "frames": self._windows.frames}).scored(lse)
+        row = dataclasses.replace(self.unscored, frames=self._windows.frames).scored(lse)
         if self._settings.pictures:
             self._save_pictures(row, distances)
         return row
 
     def _save_pictures(self, row: Row, distances: np.ndarray) -> None:
         # A video's folders become part of its pictures' names: one flat folder to look through.
-        stem = f"{Path(row.video).with_suffix('')}_{row.track}".replace("/", "_")
+        stem = f"{row.video}_{row.track}".replace("/", "_")
         folder = self._settings.pictures
         folder.mkdir(parents=True, exist_ok=True)
         title = (f"{row.video} track {row.track} ({row.network})\noffset {row.offset}, "
@@ -120,7 +123,7 @@ def _row_or_reason(scorer: _TrackScorer, wav: np.ndarray) -> Row:
     try:
         return scorer.row(wav)
     except TooShortError as error:
-        return Row(**{**vars(scorer.unscored), "note": str(error)})
+        return dataclasses.replace(scorer.unscored, note=str(error))
 
 
 def _sound(path: Path) -> np.ndarray:
