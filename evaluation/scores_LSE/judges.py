@@ -4,15 +4,14 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from audio import mel_windows, melspectrogram
-from checkpoint import CheckpointError, load_model, load_weights
+from checkpoint import CheckpointError, load_weights
 from evaluation.scores_LSE import SyncNetInstance_calc_scores as syncnet
 from evaluation.scores_LSE.SyncNetModel import S
 from evaluation.scores_LSE.tracks import FaceTrack, loose_crop, tight_crop
-from losses import stack_mouths
-from models import SyncNet_color
+from sync_correction import SyncExpert
 
 DEFAULT_MODEL = Path(__file__).parent / "data" / "syncnet_v2.model"
 
@@ -64,25 +63,21 @@ class ExpertJudge:
     name = "expert"
     inside_only = True
 
-    def __init__(self, model: SyncNet_color) -> None:
-        self._model = model
+    def __init__(self, expert: SyncExpert) -> None:
+        self._expert = expert
 
     def crop(self, frame: np.ndarray, track: FaceTrack, i: int) -> np.ndarray:
         return tight_crop(frame, track, i)
 
-    @torch.inference_mode()
     def embed_faces(self, windows: np.ndarray) -> Tensor:
-        batch = torch.from_numpy(np.ascontiguousarray(windows)).to(_device(self._model))
-        mouths = stack_mouths(batch.permute(0, 4, 1, 2, 3).float() / 255)
-        return nn.functional.normalize(self._model.face_encoder(mouths).flatten(1), dim=1)
+        return torch.from_numpy(self._expert.embed_mouths(windows))
 
-    @torch.inference_mode()
     def embed_sound(self, wav: np.ndarray, n_windows: int, batch_size: int) -> Tensor:
         mel = melspectrogram(np.float32(wav) / 32768)
-        windows = torch.from_numpy(np.stack(list(mel_windows(mel, n_windows, syncnet.FPS))))
-        features = [self._model.audio_encoder(batch.to(_device(self._model))).flatten(1).cpu()
-                    for batch in windows.unsqueeze(1).split(batch_size)]
-        return nn.functional.normalize(torch.cat(features), dim=1)
+        windows = np.stack(list(mel_windows(mel, n_windows, syncnet.FPS)))
+        batches = (windows[i:i + batch_size] for i in range(0, n_windows, batch_size))
+        return torch.from_numpy(np.concatenate([self._expert.embed_sounds(batch)
+                                                for batch in batches]))
 
 
 def load_judge(initial_model: str | Path | None, expert: str | Path | None,
@@ -90,7 +85,7 @@ def load_judge(initial_model: str | Path | None, expert: str | Path | None,
     """The expert of a checkpoint where one is given, else SyncNet of `initial_model`, by default
     DEFAULT_MODEL. CheckpointError, in one line, for a file that is missing or another network."""
     if expert is not None:
-        return ExpertJudge(load_model(expert, SyncNet_color).to(device))
+        return ExpertJudge(SyncExpert(expert, device))
     path = Path(initial_model or DEFAULT_MODEL)
     if not path.exists():
         raise CheckpointError(f"no SyncNet weights at {path}: put syncnet_v2.model there or name "
@@ -103,7 +98,3 @@ def load_judge(initial_model: str | Path | None, expert: str | Path | None,
         raise CheckpointError(f"{path}: its layers are not those of SyncNet "
                               f"({' '.join(str(error).split())[:200]})") from None
     return SyncNetJudge(model.eval().to(device))
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
