@@ -183,6 +183,8 @@ def _save_sound(folder: Path, sound: np.ndarray, first: int, stop: int, offset: 
         if offset.confidence < settings.min_confidence:
             raise ClipError("sync confidence below --min_confidence")
         first += offset.frames * SAMPLES_PER_FRAME
-    wav = cut_sound(sound, first, length)
-    audio.save_wav(wav, folder / "audio.wav")
-    np.save(folder / "mel.npy", audio.melspectrogram(wav).astype(np.float16))
+    path = folder / "audio.wav"
+    audio.save_wav(cut_sound(sound, first, length), path)
+    # Of the wave as saved, so that a spectrogram made again from it is the same.
+    mel = audio.melspectrogram(audio.load_wav(path))
+    np.save(folder / "mel.npy", mel.astype(np.float16))
