@@ -27,7 +27,7 @@ from evaluation import flags
 from evaluation.one_face import follow_face
 from evaluation.paired import find_comparisons
 from face_detection import Detector
-from media import MediaError, read_frames
+from media import read_frames
 
 log = logging.getLogger("fid")
 
@@ -161,7 +161,7 @@ def main() -> None:
             # All of a pair or nothing: both sides shall show the same people equally often.
             try:
                 images = [_images(path, region, args.every, detector) for path in comparison]
-            except (InputError, MediaError, OSError) as error:
+            except (InputError, OSError) as error:
                 log.warning("left out: %s: %s", comparison.generated, error)
                 failed += 1
                 continue

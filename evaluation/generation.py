@@ -14,7 +14,6 @@ from distributed import Ranks
 from errors import InputError
 from evaluation.filelist import Pair
 from face_source import FaceSource
-from media import MediaError
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ def generate(pairs: Sequence[Pair], results_dir: Path, make: Callable[[Pair, Pat
              ranks: Ranks, settings: Mapping[str, str] | None = None) -> None:
     """Call `make(pair, outfile)` for this rank's share of the pairs that have no result yet.
 
-    A failure (InputError, MediaError, OSError) is logged, written to failed.csv and does not stop
+    A failure (InputError, OSError) is logged, written to failed.csv and does not stop
     the rest; another run tries it again. lines.csv says which result is of which pair.
     settings: what else the results depend on. InputError if the folder holds results of another
     list or of other settings: they would be taken for these.
@@ -52,7 +51,7 @@ def generate(pairs: Sequence[Pair], results_dir: Path, make: Callable[[Pair, Pat
         try:
             make(pair, outfile)
             log.info("%s: %s with the sound of %s", outfile.name, pair.video, pair.audio)
-        except (InputError, MediaError, OSError) as error:
+        except (InputError, OSError) as error:
             log.warning("%s failed: %s", outfile.name, error)
             _append_failure(results_dir, outfile.name, str(error))
 

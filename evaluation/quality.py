@@ -25,7 +25,7 @@ from evaluation.paired import Comparison, find_comparisons
 from face_detection import Detector
 from faces import crop_face
 from hparams import hparams
-from media import MediaError, probe, read_frames
+from media import probe, read_frames
 
 log = logging.getLogger("quality")
 
@@ -106,7 +106,7 @@ def main() -> None:
     for comparison in tqdm(comparisons, unit="video", disable=not sys.stderr.isatty()):
         try:
             rows.append((comparison, *compare_videos(comparison, detector)))
-        except (InputError, MediaError, OSError) as error:
+        except (InputError, OSError) as error:
             reasons[comparison.generated] = str(error)
     if rows:
         _write(args.output, rows)

@@ -15,7 +15,6 @@ from evaluation.generation import lines_made
 from evaluation.scores_LSE.judges import load_judge
 from evaluation.scores_LSE.score_table import Row, ScoreTable, summary
 from evaluation.scores_LSE.scoring import Settings
-from media import MediaError
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ def score_folder(args: argparse.Namespace, network: str,
             name = path.relative_to(args.data_root).as_posix()
             try:
                 rows = score(path, name)
-            except (InputError, MediaError, OSError) as error:
+            except (InputError, OSError) as error:
                 log.warning("%s", error if str(path) in str(error) else f"{path}: {error}")
                 rows = [Row(name, network, note=str(error))]
             for row in rows:
