@@ -18,7 +18,9 @@ Blend = Literal["feather", "none"]
 log = logging.getLogger(__name__)
 
 _CUT_SCORE = 27.0           # PySceneDetect's default threshold for a content cut, same measure
-_SEARCH_EVERY = 12        # frames for which a tracking detector may do without a full search
+_SEARCH_EVERY = 12          # frames for which a tracking detector may do without a full search
+_SEARCH_EMPTY_EVERY = 4     # and the same where no face is seen
+_NO_FACES = np.zeros((0, 5), np.float32)
 _FEATHER = 0.1              # width of the soft border, in box sides
 
 
@@ -37,8 +39,7 @@ def detect_faces(frames: Iterable[np.ndarray], detector: Detector, *, det_size: 
     det_size: long side in pixels to which frames are shrunk for the search; 0 = full size.
     """
     frames, previous = iter(frames), None
-    tracked = np.zeros((0, 5), np.float32)
-    age = 0
+    tracker = _Tracker(detector) if detector.tracks else None
     while batch := list(islice(frames, batch_size)):
         scale = min(1.0, det_size / max(batch[0].shape[:2])) if det_size else 1.0
         images = [_shrink(frame, scale) for frame in batch]
@@ -47,32 +48,59 @@ def detect_faces(frames: Iterable[np.ndarray], detector: Detector, *, det_size: 
             thumbnail = _thumbnail(image)
             cuts.append(previous is not None and _content_change(previous, thumbnail) > _CUT_SCORE)
             previous = thumbnail
-        if not detector.tracks:
-            found = _detect_batch(images, detector)
-        else:
-            found = []
-            for image, is_cut in zip(images, cuts, strict=True):
-                age = 0 if is_cut or len(tracked) == 0 else age + 1
-                tracked = _track(image, tracked if age else tracked[:0], detector,
-                                 search=age % _SEARCH_EVERY == 0)
-                found.append(tracked)
+        found = tracker.follow(images, cuts) if tracker else _detect_batch(images, detector)
         for boxes, is_cut in zip(found, cuts, strict=True):
             yield FrameFaces(boxes / np.float32([scale, scale, scale, scale, 1]), is_cut)
 
 
-def _track(image: np.ndarray, previous: np.ndarray, detector: Detector,
-           search: bool) -> np.ndarray:
-    """The faces of an image, given those of the frame before: a search around them, and a full one
-    if asked for or if one of them is lost. It decides who is there; who was there before keeps the
-    tracked box, which jumps less."""
-    tracked = detector.track(image, previous) if len(previous) else previous
-    if len(tracked) == len(previous) and not search:
-        return tracked
-    found = detector.detect([image])[0]
-    for i, box in enumerate(found):
-        same = [known for known in tracked if iou(box, known) >= SAME_FACE_IOU]
-        found[i] = max(same, key=lambda known: iou(box, known)) if same else box
-    return found
+class _Tracker:
+    """Follows all faces from frame to frame with a detector for which that is cheaper than a full
+    search; searches in full from time to time, at cuts, and as soon as a face is lost."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._faces = _NO_FACES
+        self._wait = 0      # frames until the next full search
+
+    def follow(self, images: Sequence[np.ndarray], cuts: Sequence[bool]) -> list[np.ndarray]:
+        """The faces of the next frames: one (N, 5) array for each image."""
+        found, unseen = [_NO_FACES] * len(images), 0
+        for i, image in enumerate(images):
+            if cuts[i]:
+                self._faces, self._wait = _NO_FACES, 0
+            was_empty = len(self._faces) == 0
+            search = self._wait <= 0 or (was_empty and i == len(images) - 1)
+            self._wait -= 1
+            if was_empty and not search:
+                unseen += 1
+                continue
+            self._faces = found[i] = self._next(image, search)
+            if was_empty:
+                self._look_back(images, cuts, found, i, i - unseen)
+            unseen = 0
+        return found
+
+    def _next(self, image: np.ndarray, search: bool) -> np.ndarray:
+        before = self._faces
+        tracked = self._detector.track(image, before) if len(before) else before
+        if len(tracked) == len(before) and not search:
+            return tracked
+        # The full search decides who is there; who was before keeps the tracked box: it jumps less.
+        found = self._detector.detect([image])[0]
+        for i, box in enumerate(found):
+            same = [known for known in tracked if iou(box, known) >= SAME_FACE_IOU]
+            found[i] = max(same, key=lambda known: iou(box, known)) if same else box
+        self._wait = (_SEARCH_EVERY if len(found) else _SEARCH_EMPTY_EVERY) - 1
+        return found
+
+    def _look_back(self, images: Sequence[np.ndarray], cuts: Sequence[bool],
+                   found: list[np.ndarray], new: int, first: int) -> None:
+        """Find the faces that are new in frame `new` in the frames before it that were passed over,
+        from `first` on."""
+        for i in range(new - 1, first - 1, -1):
+            if cuts[i + 1] or len(found[i + 1]) == 0:
+                return
+            found[i] = self._detector.track(images[i], found[i + 1])
 
 
 def _detect_batch(images: Sequence[np.ndarray], detector: Detector) -> list[np.ndarray]:

@@ -7,8 +7,15 @@ from errors import InputError
 from faces import crop_face, detect_faces, pad_boxes, paste_face
 
 
+def bright_box(image):
+    """The bounding box of bright pixels, as a detector's answer."""
+    ys, xs = np.nonzero(image[..., 0] > 128)
+    boxes = [[xs.min(), ys.min(), xs.max() + 1, ys.max() + 1, 1]] if len(xs) else []
+    return np.array(boxes, np.float32).reshape(-1, 5)
+
+
 class BrightSquareDetector:
-    """Finds the bounding box of bright pixels: a detector whose answers are known."""
+    """A detector whose answers are known, and that notes what it was asked."""
 
     name, tracks = "bright", False
 
@@ -17,12 +24,7 @@ class BrightSquareDetector:
 
     def detect(self, images):
         self.batches.append([image.shape[:2] for image in images])
-        found = []
-        for image in images:
-            ys, xs = np.nonzero(image[..., 0] > 128)
-            found.append(np.array([[xs.min(), ys.min(), xs.max() + 1, ys.max() + 1, 1]], np.float32)
-                         if len(xs) else np.zeros((0, 5), np.float32))
-        return found
+        return [bright_box(image) for image in images]
 
 
 def frame_with_square(x, y, size=80, height=720, width=1280, background=0):
@@ -60,25 +62,47 @@ def test_cuts_are_seen_and_movement_is_not_a_cut():
     assert [i for i, faces in enumerate(found) if faces.is_cut] == [5]
 
 
-def test_a_tracking_detector_is_asked_in_full_at_cuts_and_when_lost():
-    calls = []
+class TrackingDetector:
+    name, tracks = "bright", True
 
-    class Tracker(BrightSquareDetector):
-        tracks = True
+    def __init__(self):
+        self.calls = []
 
-        def detect(self, images):
-            calls.append("detect")
-            return super().detect(images)
+    def detect(self, images):
+        self.calls.append("detect")
+        return [bright_box(image) for image in images]
 
-        def track(self, image, previous):
-            calls.append("track")
-            return BrightSquareDetector.detect(self, [image])[0]
+    def track(self, image, previous):
+        self.calls.append("track")
+        return bright_box(image)
 
-    dark = np.zeros((90, 160, 3), np.uint8)
-    square = frame_with_square(20, 20, 30, 90, 160)
+
+DARK, SQUARE = np.zeros((90, 160, 3), np.uint8), frame_with_square(20, 20, 30, 90, 160)
+
+
+def test_a_tracking_detector_is_asked_in_full_at_first_at_cuts_and_when_a_face_is_lost():
+    detector = TrackingDetector()
     cut = frame_with_square(60, 20, 30, 90, 160, background=100)
-    list(detect_faces([dark, dark, square, square, square, cut, cut], Tracker()))
-    assert calls == ["detect", "detect", "detect", "track", "track", "detect", "track"]
+    found = list(detect_faces([SQUARE, SQUARE, SQUARE, cut, cut, DARK], detector))
+    assert [len(faces.boxes) for faces in found] == [1, 1, 1, 1, 1, 0]
+    assert detector.calls == ["detect", "track", "track", "detect", "track", "detect"]
+
+
+def test_a_tracking_detector_searches_in_full_from_time_to_time():
+    detector = TrackingDetector()
+    list(detect_faces([SQUARE] * 25, detector, batch_size=7))
+    assert [i for i, call in enumerate(detector.calls) if call == "detect"] == [0, 13, 26]
+
+
+@pytest.mark.parametrize("first", range(4, 14))
+def test_an_empty_stretch_is_searched_seldom_but_no_face_in_it_is_missed(first):
+    detector = TrackingDetector()
+    faint = SQUARE // 2 + 70        # the change is not taken for a cut
+    background = np.full_like(DARK, 70)
+    found = list(detect_faces([background] * first + [faint] * 6, detector, batch_size=8))
+    assert [len(faces.boxes) for faces in found] == [0] * first + [1] * 6
+    assert not any(faces.is_cut for faces in found)
+    assert detector.calls.count("detect") <= 7
 
 
 def test_an_exhausted_gpu_halves_the_batch():
