@@ -7,7 +7,7 @@ python evaluation/fid.py --generated results/lrs2 --ground_truth data_root/main 
 import argparse
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from unittest import mock
 
@@ -24,10 +24,7 @@ from checkpoint import CheckpointError, load_weights
 from distributed import choose_device
 from errors import InputError, run_script
 from evaluation import flags
-from evaluation.one_face import follow_face
-from evaluation.paired import find_comparisons
-from face_detection import Detector
-from media import read_frames
+from evaluation.paired import Comparison, face_pairs, find_comparisons, frame_pairs
 
 log = logging.getLogger("fid")
 
@@ -94,38 +91,32 @@ def load_inception(path: Path | None, device: torch.device) -> inception.Incepti
     return model.eval().to(device)
 
 
-@torch.inference_mode()
-def measure(images: Iterable[np.ndarray], model: inception.InceptionV3, statistics: Statistics,
-            batch_size: int) -> None:
-    """Add the features of (H, W, 3) uint8 BGR images, of any sizes, to the statistics."""
-    device = next(model.parameters()).device
-    batch: list[torch.Tensor] = []
+class FeatureStream:
+    """Takes images one by one and adds their features to statistics in batches."""
 
-    def flush() -> None:
-        statistics.add(model(torch.cat(batch).to(device))[0].flatten(1).cpu().numpy())
-        batch.clear()
+    def __init__(self, model: inception.InceptionV3, batch_size: int) -> None:
+        self.statistics = Statistics()
+        self._model = model
+        self._batch_size = batch_size
+        self._batch: list[torch.Tensor] = []
 
-    for image in images:
+    def add(self, image: np.ndarray) -> None:
+        """image: (H, W, 3) uint8 BGR of any size."""
         rgb = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
         # As InceptionV3 resizes by itself, which however needs a batch of one size.
-        batch.append(F.interpolate(rgb, (_SIDE, _SIDE), mode="bilinear", align_corners=False))
-        if len(batch) == batch_size:
-            flush()
-    if batch:
-        flush()
+        self._batch.append(F.interpolate(rgb, (_SIDE, _SIDE), mode="bilinear",
+                                         align_corners=False))
+        if len(self._batch) == self._batch_size:
+            self.flush()
 
-
-def faces_of(path: Path, boxes: np.ndarray, every: int) -> Iterator[np.ndarray]:
-    """Every n-th frame's face at its own resolution: (h, w, 3)."""
-    for i, frame in enumerate(read_frames(path)):
-        if i % every == 0 and i < len(boxes):
-            x1, y1, x2, y2 = boxes[i]
-            yield frame[y1:y2, x1:x2]
-
-
-def frames_of(path: Path, every: int) -> Iterator[np.ndarray]:
-    """Every n-th whole frame."""
-    return (frame for i, frame in enumerate(read_frames(path)) if i % every == 0)
+    @torch.inference_mode()
+    def flush(self) -> None:
+        """Bring the statistics up to date."""
+        if self._batch:
+            device = next(self._model.parameters()).device
+            features = self._model(torch.cat(self._batch).to(device))[0]
+            self.statistics.add(features.flatten(1).cpu().numpy())
+            self._batch.clear()
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -155,31 +146,27 @@ def main() -> None:
         log.warning("left out: %s: %s", path, reason)
 
     for region in args.regions:
-        sides = {"generated": Statistics(), "real": Statistics()}
+        streams = [FeatureStream(model, args.batch_size) for _ in Comparison._fields]
         failed = 0
         for comparison in tqdm(comparisons, region, unit="video", disable=not sys.stderr.isatty()):
-            # All of a pair or nothing: both sides shall show the same people equally often.
+            pairs = (face_pairs(comparison, detector) if region == "face"
+                     else frame_pairs(comparison))
             try:
-                images = [_images(path, region, args.every, detector) for path in comparison]
+                for images in islice(pairs, 0, None, args.every):
+                    for stream, image in zip(streams, images, strict=True):
+                        stream.add(image)
             except (InputError, OSError) as error:
                 log.warning("left out: %s: %s", comparison.generated, error)
                 failed += 1
-                continue
-            for statistics, stream in zip(sides.values(), images, strict=True):
-                measure(stream, model, statistics, args.batch_size)
-        distance = frechet_distance(*sides.values())
+        for stream in streams:
+            stream.flush()
+        generated, real = (stream.statistics for stream in streams)
         what = "face crops" if region == "face" else "whole frames"
-        print(f"FID of {what}: {distance:.4f} ({sides['generated'].count} generated, "
-              f"{sides['real'].count} real; {len(comparisons) - failed} of "
+        print(f"FID of {what}: {frechet_distance(generated, real):.4f} "
+              f"({generated.count} frames of each, from {len(comparisons) - failed} of "
               f"{len(comparisons) + len(missing)} videos)")
-        if sides["generated"].count < DIMS:
+        if generated.count < DIMS:
             log.warning("fewer frames than the %d features: FID is biased upwards", DIMS)
-
-
-def _images(path: Path, region: str, every: int, detector: Detector) -> Iterator[np.ndarray]:
-    if region == "face":
-        return faces_of(path, follow_face(path, detector), every)
-    return frames_of(path, every)
 
 
 if __name__ == "__main__":

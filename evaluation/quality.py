@@ -20,12 +20,9 @@ from tqdm import tqdm
 from distributed import choose_device
 from errors import InputError, run_script
 from evaluation import flags
-from evaluation.one_face import follow_face
-from evaluation.paired import Comparison, find_comparisons
+from evaluation.paired import Comparison, face_pairs, find_comparisons
 from face_detection import Detector
-from faces import crop_face
 from hparams import hparams
-from media import probe, read_frames
 
 log = logging.getLogger("quality")
 
@@ -51,33 +48,12 @@ def compare_faces(generated: np.ndarray, real: np.ndarray) -> Quality:
 
 
 def compare_videos(comparison: Comparison, detector: Detector) -> tuple[int, Quality]:
-    """The number of frames compared and their mean. The face is looked for in the real video, and
-    its box serves for both. InputError if there is none, or if the shapes of the frames differ.
-
-    The real video is read at the generated one's rate and brought to its size.
-    """
-    generated, real = comparison
-    info = probe(generated).video
-    if info is None:
-        raise InputError(f"{generated} has no video stream")
-    boxes = follow_face(real, detector, fps=info.fps)
-    values = []
-    for g, gt, box in zip(read_frames(generated), read_frames(real, fps=info.fps), boxes):
-        _require_same_shape(comparison, g, gt)
-        scale = np.array(g.shape[1::-1]) / gt.shape[1::-1]
-        gt = cv2.resize(gt, g.shape[1::-1], interpolation=cv2.INTER_AREA)
-        box = np.rint(box * [*scale, *scale]).astype(int)
-        size = hparams.img_size
-        values.append(compare_faces(crop_face(g, box, size), crop_face(gt, box, size)))
+    """The number of frames compared and their mean. InputError if the real video has no face, or
+    if the shapes of the frames differ."""
+    size = hparams.img_size, hparams.img_size
+    values = [compare_faces(cv2.resize(g, size), cv2.resize(gt, size))
+              for g, gt in face_pairs(comparison, detector)]
     return len(values), Quality(*np.mean(values, axis=0).tolist())
-
-
-def _require_same_shape(comparison: Comparison, g: np.ndarray, gt: np.ndarray) -> None:
-    # Sizes are whole pixels, so that the ratio of shrunk frames is a little off.
-    if abs(g.shape[1] * gt.shape[0] / (g.shape[0] * gt.shape[1]) - 1) > 0.02:
-        raise InputError(f"{comparison.generated} is {g.shape[1]}x{g.shape[0]} but "
-                         f"{comparison.real} is {gt.shape[1]}x{gt.shape[0]}: no pixel of one "
-                         "belongs to a pixel of the other")
 
 
 def _psnr(a: np.ndarray, b: np.ndarray) -> float:

@@ -72,13 +72,15 @@ def test_distance_of_a_set_from_itself_is_zero_even_with_few_images():
 def test_features_are_pytorch_fids(model):
     images = [np.random.default_rng(3).integers(0, 255, (40, 50, 3)).astype(np.uint8)
               for _ in range(3)]
-    statistics = fid.Statistics()
-    fid.measure(iter(images), model, statistics, batch_size=2)
-    assert statistics.count == 3
+    stream = fid.FeatureStream(model, batch_size=2)
+    for image in images:
+        stream.add(image)
+    stream.flush()
+    assert stream.statistics.count == 3
     # pytorch-fid takes RGB in [0, 1] and resizes by itself.
     batch = torch.from_numpy(np.stack(images)[..., ::-1].copy()).permute(0, 3, 1, 2) / 255
     wanted = model(batch)[0].flatten(1).double().numpy()
-    mean, covariance = statistics.mean_and_covariance()
+    mean, covariance = stream.statistics.mean_and_covariance()
     np.testing.assert_allclose(mean, wanted.mean(0), rtol=1e-3, atol=1e-4 * wanted.max())
     np.testing.assert_allclose(covariance, np.cov(wanted, rowvar=False),
                                rtol=1e-2, atol=1e-4 * wanted.max() ** 2)
@@ -104,8 +106,8 @@ def test_the_command_says_which_region_and_how_many(inception_file, monkeypatch,
         "--face_detector", "haar", "--device", "cpu"])
     fid.main()
     assert capsys.readouterr().out.splitlines() == [
-        "FID of face crops: 1.5000 (2 generated, 2 real; 1 of 3 videos)",
-        "FID of whole frames: 1.5000 (4 generated, 4 real; 2 of 3 videos)"]
+        "FID of face crops: 1.5000 (2 frames of each, from 1 of 3 videos)",
+        "FID of whole frames: 1.5000 (4 frames of each, from 2 of 3 videos)"]
     assert distances == [0, 0]
     assert "no face in any" in caplog.text and "biased upwards" in caplog.text
     assert f"b.mp4: no {tmp_path / 'real' / 'b.mp4'}" in caplog.text

@@ -74,7 +74,7 @@ class WindowFeatures:
     def _flush(self) -> None:
         frames = np.stack(self._frames)
         windows = np.lib.stride_tricks.sliding_window_view(frames, WINDOW, axis=0)
-        self._features.append(self._embed(np.moveaxis(windows, -1, 1)).float().cpu())
+        self._features.append(self._embed(np.moveaxis(windows, -1, 1).copy()).float().cpu())
         self._frames = self._frames[1 - WINDOW:]
 
 
@@ -98,7 +98,7 @@ def syncnet_features(model: nn.Module, frames: Iterable[np.ndarray], wav: np.nda
 def embed_faces(model: nn.Module, windows: np.ndarray) -> Tensor:
     """(B, 5, 224, 224, 3) uint8 BGR windows → (B, 1024) features on the model's device."""
     device = next(model.parameters()).device
-    batch = torch.from_numpy(np.ascontiguousarray(windows)).to(device)
+    batch = torch.from_numpy(windows).to(device)
     return model.forward_lip(batch.permute(0, 4, 1, 2, 3).float())
 
 
