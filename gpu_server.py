@@ -39,19 +39,25 @@ class GpuNetworks:
             return self._expert.embed_sounds(windows)
 
 
-class GpuServer(BaseManager):
-    """A process that holds `GpuNetworks`: start_server().networks(…) is a proxy to hand to workers.
+class _Manager(BaseManager):
+    """The server process."""
+
+
+_Manager.register("networks", GpuNetworks)
+
+
+class GpuServer:
+    """A process that holds `GpuNetworks`. It ends when this object goes, or this process.
+
+    networks: a proxy, to be used here or handed to workers.
     """
 
-
-GpuServer.register("networks", GpuNetworks)
-
-
-def start_server() -> GpuServer:
-    """A running server; it ends with this process."""
-    server = GpuServer(ctx=CONTEXT)
-    server.start(initializer=end_with_parent)
-    return server
+    def __init__(self, device: str | torch.device, detector: str | None,
+                 s3fd_path: str | Path | None, expert_path: str | Path | None) -> None:
+        """Arguments as of `GpuNetworks`."""
+        self._manager = _Manager(ctx=CONTEXT)
+        self._manager.start(initializer=end_with_parent)
+        self.networks = self._manager.networks(device, detector, s3fd_path, expert_path)
 
 
 class RemoteDetector:

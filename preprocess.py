@@ -26,7 +26,7 @@ from clip_record import ClipRecord, finished_clips
 from distributed import choose_device
 from errors import InputError, run_script
 from face_detection import load_detector
-from gpu_server import GpuNetworks, RemoteDetector, start_server
+from gpu_server import GpuNetworks, GpuServer, RemoteDetector
 from hparams import hparams
 from line_table import LineTable
 from sync_correction import CSV_HEADER, MIN_CONFIDENCE, SyncExpert, csv_fields
@@ -126,7 +126,8 @@ def find_videos(data_root: Path, preprocessed_root: Path, report: Report) -> lis
             name = video.relative_to(data_root).as_posix()
             stem = Path(name).with_name(video.stem).as_posix()
             folder = preprocessed_root / re.sub(r"[\s,]", "_", stem)
-            sources.setdefault(folder, []).append(Source(video, name, folder, video.stat().st_size))
+            size = video.stat().st_size if video.exists() else 0    # else a broken link
+            sources.setdefault(folder, []).append(Source(video, name, folder, size))
     if not sources:
         raise InputError(f"--data_root {data_root} holds no video "
                          f"({' '.join(sorted(VIDEO_ENDINGS))})")
@@ -141,7 +142,11 @@ def note_settings(root: Path, settings: dict[str, object]) -> None:
     """Write preprocess.json, or InputError if the root was begun with other settings."""
     path = root / "preprocess.json"
     if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{path} is damaged ({error}): delete it if the settings are the "
+                             "same as before") from None
         changed = [f"{name} {before.get(name)} (now {value})"
                    for name, value in settings.items() if before.get(name) != value]
         if changed:
@@ -152,9 +157,9 @@ def note_settings(root: Path, settings: dict[str, object]) -> None:
         file.write((json.dumps(settings, indent=1) + "\n").encode("utf-8"))
 
 
-def start_gpu_networks(args: argparse.Namespace, detector: str, local_rank: int,
-                       world_size: int) -> list[GpuNetworks]:
-    """One proxy a GPU to the networks there; none where all work is the CPU's."""
+def start_gpu_servers(args: argparse.Namespace, detector: str, local_rank: int,
+                      world_size: int) -> list[GpuServer]:
+    """One a GPU; none where all work is the CPU's."""
     device = choose_device(args.device, local_rank)
     kind = detector if detector == "sfd" else None
     if device.type == "cpu" or not (kind or args.sync_correct):
@@ -164,8 +169,7 @@ def start_gpu_networks(args: argparse.Namespace, detector: str, local_rank: int,
         if args.ngpu > torch.cuda.device_count():
             raise InputError(f"--ngpu {args.ngpu}: PyTorch sees {torch.cuda.device_count()} GPUs")
         devices = [f"cuda:{i}" for i in range(args.ngpu)]
-    return [start_server().networks(name, kind, args.s3fd_path, args.sync_correct)
-            for name in devices]
+    return [GpuServer(name, kind, args.s3fd_path, args.sync_correct) for name in devices]
 
 
 def make_job(args: argparse.Namespace, settings: Settings, detector_kind: str,
@@ -224,13 +228,14 @@ def main() -> None:
                         args.min_confidence)
     note_settings(root, {"fps": hparams.fps, "detector": detector, **asdict(settings),
                          "sync_correct": args.sync_correct and Path(args.sync_correct).name})
-    gpus = start_gpu_networks(args, detector, local_rank, world_size)
+    servers = start_gpu_servers(args, detector, local_rank, world_size)
 
     # Sorted by size, so that each process gets as much work
     todo = unfinished(sources[rank::world_size], root, report)
     cores = max(1, (os.cpu_count() or 1) // local_world_size)
     n_workers = min(args.workers or cores, len(todo))
-    job = partial(make_job, args, settings, detector, gpus, max(1, cores // max(n_workers, 1)))
+    job = partial(make_job, args, settings, detector, [server.networks for server in servers],
+                  max(1, cores // max(n_workers, 1)))
     failed = LineTable(root / "failed.txt", ": ")
     offsets = LineTable(root / "offsets.csv", ",", CSV_HEADER)
     for name, reason in report.failures.items():
@@ -251,7 +256,8 @@ def main() -> None:
     failed.tidy(keep=lambda name: name not in report.finished | report.records.keys())
     offsets.tidy(keep=lambda name: True)
     print(report)
-    if sources and not report.records and todo:
+    # torchrun would end all processes when one fails, and others may have clips.
+    if todo and not report.records and world_size == 1:
         raise InputError(f"no clip could be made: {failed.path} says why")
 
 

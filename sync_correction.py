@@ -81,9 +81,17 @@ class SyncExpert:
 def measure_offset(clip: Clip, mel: np.ndarray, expert: Expert) -> SyncOffset:
     """How late the sound of a clip is, by the shift at which mouths and sounds agree best.
 
-    clip: its crops. mel: (80, M). Every mouth window is compared with the sound windows up to
-    MAX_SHIFT frames away that exist; a clip of 1.2 s thus compares 26 windows at no shift and 11
-    at the largest. DataError names a damaged crop; InputError if there is too little of either.
+    clip: its crops. mel: (80, M). DataError names a damaged crop; InputError if there is too
+    little of either.
+    """
+    return best_offset(clip_distances(clip, mel, expert))
+
+
+def clip_distances(clip: Clip, mel: np.ndarray, expert: Expert) -> np.ndarray:
+    """`offset_distances` (2·MAX_SHIFT + 1,) of a clip; arguments and errors as `measure_offset`.
+
+    Every mouth window is compared with the sound windows up to MAX_SHIFT frames away that exist; a
+    clip of 1.2 s thus compares 26 windows at no shift and 11 at the largest.
     """
     starts = clip.window_starts
     windows = _sound_windows(mel)
@@ -95,7 +103,7 @@ def measure_offset(clip: Clip, mel: np.ndarray, expert: Expert) -> SyncOffset:
     mouths = np.concatenate([expert.embed_mouths(crops[batch[:, None] + np.arange(WINDOW)])
                              for batch in _batches(rows)])
     sounds = np.concatenate([expert.embed_sounds(batch) for batch in _batches(windows)])
-    return best_offset(offset_distances(mouths, starts, sounds))
+    return offset_distances(mouths, starts, sounds)
 
 
 def offset_distances(mouths: np.ndarray, starts: np.ndarray, sounds: np.ndarray,

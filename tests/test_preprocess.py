@@ -21,6 +21,7 @@ import preprocess
 from clips import check_clips
 from errors import InputError, run_script
 from filelists import find_clips
+from gpu_server import GpuServer
 from models import SyncNet_color
 
 ROOT = Path(__file__).parent.parent
@@ -137,17 +138,22 @@ def test_two_ranks_make_what_one_does(videos, reference, tmp_path, monkeypatch):
     assert contents(root) == contents(reference[0])
 
 
-def test_sync_correction_writes_the_offsets(videos, tmp_path):
+def test_sync_correction_writes_the_offsets(videos, tmp_path, monkeypatch):
+    """The same whether the expert lives in the worker or, as with a GPU, in a server."""
     expert = tmp_path / "expert.pth"
     checkpoint.save(expert, {"state_dict": fill(SyncNet_color(width=0.125)).state_dict()})
-    root = tmp_path / "out"
-    run(videos, root, "--sync_correct", expert)
-    lines = (root / "offsets.csv").read_text().splitlines()
+    here, served = tmp_path / "here", tmp_path / "served"
+    run(videos, here, "--sync_correct", expert)
+    monkeypatch.setattr(preprocess, "start_gpu_servers",
+                        lambda *_: [GpuServer("cpu", None, None, expert)])
+    run(videos, served, "--sync_correct", expert)
+    assert contents(here) == contents(served)
+    lines = (here / "offsets.csv").read_text().splitlines()
     assert lines[0] == "clip,offset,confidence,kept"
     assert {line.split(",")[0] for line in lines[1:]} == CLIPS
     for line in lines[1:]:
         name, offset, confidence, kept = line.split(",")
-        record = json.loads((root / name / "clip.json").read_text())
+        record = json.loads((here / name / "clip.json").read_text())
         assert record["offset"] == int(offset) and kept == "yes"
         assert record["confidence"] == pytest.approx(float(confidence), abs=1e-4)
 
@@ -194,8 +200,10 @@ def test_videos_are_found_at_any_depth_largest_first(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes(size))
+    (tmp_path / "a" / "broken link.mp4").symlink_to("nowhere")
     found = preprocess.find_videos(tmp_path, tmp_path / "out", preprocess.Report())
-    assert [source.name for source in found] == ["two.mkv", "a/three.webm", "a/b/c/one.MP4"]
+    assert [source.name for source in found] == ["two.mkv", "a/three.webm", "a/b/c/one.MP4",
+                                                      "a/broken link.mp4"]
     assert found[2].clip(tmp_path / "out") == "a/b/c/one"
 
 
@@ -204,3 +212,6 @@ def test_the_settings_are_checked_against_the_first_run(tmp_path):
     preprocess.note_settings(tmp_path, {"margin": 0.0})
     with pytest.raises(InputError, match="margin 0.0 .now 0.5."):
         preprocess.note_settings(tmp_path, {"margin": 0.5})
+    (tmp_path / "preprocess.json").write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        preprocess.note_settings(tmp_path, {"margin": 0.0})

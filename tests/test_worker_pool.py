@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fill_weights import fill
-from pool_jobs import add_lines, broken_job, make_job, sleep_job
+from pool_jobs import add_lines, broken_job, make_job
 
 import checkpoint
 from errors import InputError
 from face_detection import load_detector
-from gpu_server import RemoteDetector, start_server
+from gpu_server import GpuServer, RemoteDetector
 from line_table import LineTable
 from models import SyncNet_color
 from sync_correction import SyncExpert
@@ -73,8 +73,8 @@ def test_workers_end_with_their_parent(tmp_path, end):
 def test_networks_in_a_server_answer_as_here(tmp_path):
     path = tmp_path / "expert.pth"
     checkpoint.save(path, fill(SyncNet_color(width=0.0625)).state_dict())
-    server = start_server()
-    networks = server.networks("cpu", "haar", None, path)
+    server = GpuServer("cpu", "haar", None, path)
+    networks = server.networks
     rng = np.random.default_rng(0)
     windows = rng.integers(0, 256, (2, 5, 96, 96, 3), np.uint8)
     mels = rng.uniform(-4, 4, (2, 80, 16)).astype(np.float32)
@@ -86,7 +86,6 @@ def test_networks_in_a_server_answer_as_here(tmp_path):
     for a, b in zip(RemoteDetector(networks).detect(images), load_detector("haar").detect(images),
                     strict=True):
         np.testing.assert_array_equal(a, b)
-    server.shutdown()
 
 
 def test_a_line_table_keeps_the_last_line_of_each_key(tmp_path):
