@@ -1,0 +1,234 @@
+"""The three training scripts from flags to checkpoints, on drawn faces whose mouths follow sound."""
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import checkpoint
+import color_syncnet_train
+import hq_wav2lip_train
+import wav2lip_train
+from drawn_clips import draw_data_set
+from errors import InputError
+from losses import cosine_loss
+from models import SyncNet_color, Wav2Lip, Wav2Lip_disc_qual
+from precision import NonFiniteError
+
+ROOT = Path(__file__).parent.parent
+# Little of everything; the optimiser's step still changes every loss from one step to the next.
+SMALL = ("num_workers=0,syncnet_batch_size=4,syncnet_eval_batches=2,batch_size=2,eval_batches=2,"
+         "hq_eval_batches=2,warm_start_clips=2,warm_start_windows=2")
+GENERATORS = [wav2lip_train, hq_wav2lip_train]
+
+
+@pytest.fixture(autouse=True)
+def signal_handlers():
+    """Training takes SIGTERM and Ctrl-C over; give them back."""
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in previous.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> list[str]:
+    """Flags that name a small data set."""
+    root = tmp_path_factory.mktemp("drawn")
+    draw_data_set(root / "data", root / "lists", n_train=40, n_val=8)
+    return ["--data_root", str(root / "data"), "--filelist_root", str(root / "lists"),
+            "--width", "0.0625", "--device", "cpu", "--log_interval", "1"]
+
+
+@pytest.fixture(scope="module")
+def expert(tmp_path_factory) -> str:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("expert") / "expert.pth"
+    checkpoint.save(path, SyncNet_color(0.0625).state_dict())
+    return str(path)
+
+
+def metrics(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "metrics.csv", newline="") as file:
+        return [{name: value for name, value in row.items() if name != "seconds"}
+                for row in csv.DictReader(file)]
+
+
+def test_expert_learns_in_a_minute(data, tmp_path):
+    """From chance, 0.693, to well below on clips it has not seen."""
+    hp = ("num_workers=0,syncnet_batch_size=32,syncnet_eval_batches=8,syncnet_lr=2e-3,"
+          "syncnet_eval_interval=30,min_negative_offset=3")
+    color_syncnet_train.main([*data, "--checkpoint_dir", str(tmp_path), "--max_steps", "120",
+                              "--cache_frames", "--hparams", hp])
+    losses = [float(row["val_loss"]) for row in metrics(tmp_path) if row["val_loss"]]
+    assert losses[-1] < 0.6
+    best = checkpoint.load(tmp_path / "best.pth")
+    assert best["best"] == pytest.approx(min(losses), rel=1e-4)
+    assert checkpoint.load_model(tmp_path / "best.pth", SyncNet_color).width == 0.0625
+
+
+@pytest.mark.parametrize("warm_start", ["0", "3"])
+def test_expert_resumes_exactly(data, tmp_path, warm_start):
+    flags = [*data, "--hparams", SMALL + ",flip=0.5,mel_noise=0.1,lr_warmup_steps=4",
+             "--warm_start_steps", warm_start]
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    color_syncnet_train.main([*flags, "--checkpoint_dir", str(whole), "--max_steps", "5"])
+    color_syncnet_train.main([*flags, "--checkpoint_dir", str(halves), "--max_steps", "2"])
+    color_syncnet_train.main([*flags, "--checkpoint_dir", str(halves), "--max_steps", "5",
+                              "--checkpoint_path", str(halves / "checkpoint_step000000002.pth")])
+    assert_same_run(whole, halves, "checkpoint_step000000005.pth")
+
+
+@pytest.mark.parametrize("script", GENERATORS)
+def test_generator_resumes_exactly_with_its_sync_weight(data, expert, tmp_path, script):
+    """A target of 100 switches the weight on at step 1; only the checkpoint remembers it."""
+    hp = SMALL + ",sync_loss_target=100,syncnet_wt_on=0.02,hq_syncnet_wt_on=0.02"
+    flags = [*data, "--syncnet_checkpoint_path", expert, "--hparams", hp]
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    script.main([*flags, "--checkpoint_dir", str(whole), "--max_steps", "4"])
+    script.main([*flags, "--checkpoint_dir", str(halves), "--max_steps", "2"])
+    resume = ["--checkpoint_path", str(halves / "checkpoint_step000000002.pth")]
+    names = ["checkpoint_step000000004.pth"]
+    if script is hq_wav2lip_train:
+        resume += ["--disc_checkpoint_path", str(halves / "disc_checkpoint_step000000002.pth")]
+        names.append("disc_checkpoint_step000000004.pth")
+    script.main([*flags, *resume, "--checkpoint_dir", str(halves), "--max_steps", "4"])
+    for name in names:
+        assert_same_run(whole, halves, name)
+    weights = [float(row["syncnet_wt"]) for row in metrics(whole)]
+    assert weights == [0, 0.02, 0.02, 0.02]
+
+
+def assert_same_run(whole: Path, halves: Path, last: str) -> None:
+    assert [row["loss"] for row in metrics(whole)] == [row["loss"] for row in metrics(halves)]
+    a, b = (checkpoint.load(folder / last) for folder in (whole, halves))
+    assert all(torch.equal(a["state_dict"][key], b["state_dict"][key]) for key in a["state_dict"])
+
+
+@pytest.mark.parametrize("script", GENERATORS)
+def test_total_loss_is_the_recipe(data, expert, tmp_path, script):
+    hp = SMALL + ",syncnet_wt=0.03,disc_wt=0.07"
+    script.main([*data, "--syncnet_checkpoint_path", expert, "--checkpoint_dir", str(tmp_path),
+                 "--max_steps", "2", "--hparams", hp])
+    for row in metrics(tmp_path):
+        l1, sync, loss = (float(row[name]) for name in ("l1", "sync", "loss"))
+        expected = 0.97 * l1 + 0.03 * sync
+        if script is hq_wav2lip_train:
+            expected = 0.03 * sync + 0.07 * float(row["perceptual"]) + 0.9 * l1
+        assert sync > 0 and loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_generator_leaves_checkpoints_and_collages(data, expert, tmp_path):
+    hq_wav2lip_train.main([*data, "--syncnet_checkpoint_path", expert, "--checkpoint_dir",
+                           str(tmp_path), "--max_steps", "2", "--hparams", SMALL])
+    for step in (1, 2):
+        assert len(list((tmp_path / f"samples_step{step:09d}").glob("*.jpg"))) == 2
+        name = f"checkpoint_step{step:09d}.pth"
+        assert checkpoint.load_model(tmp_path / name, Wav2Lip).width == 0.0625
+        checkpoint.load_model(tmp_path / f"disc_{name}", Wav2Lip_disc_qual)
+
+
+def test_expert_stays_frozen_and_is_judged_first(data, expert, tmp_path, caplog):
+    before = checkpoint.load(expert)
+    with caplog.at_level("INFO"):
+        wav2lip_train.main([*data, "--syncnet_checkpoint_path", expert, "--checkpoint_dir",
+                            str(tmp_path), "--max_steps", "1", "--hparams",
+                            SMALL + ",syncnet_wt=0.5"])
+    assert "expert" in caplog.text and "no better than chance" in caplog.text
+    assert all(torch.equal(before[key], value) for key, value in checkpoint.load(expert).items())
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_trains(data, expert, tmp_path, precision):
+    hq_wav2lip_train.main([*data, "--syncnet_checkpoint_path", expert, "--checkpoint_dir",
+                           str(tmp_path), "--max_steps", "2", "--precision", precision,
+                           "--channels_last", "--hparams", SMALL + ",syncnet_wt=0.03"])
+    saved = checkpoint.load(tmp_path / "checkpoint_step000000002.pth")["state_dict"]
+    floats = [value for value in saved.values() if value.is_floating_point()]
+    assert all(value.dtype == torch.float32 and value.isfinite().all() for value in floats)
+
+
+def test_loss_that_is_not_finite_stops_without_a_checkpoint(data, tmp_path, monkeypatch):
+    calls = iter([1.0, 1.0, float("nan")])
+    monkeypatch.setattr(color_syncnet_train, "cosine_loss",
+                        lambda a, v, y: next(calls) * cosine_loss(a, v, y))
+    with pytest.raises(NonFiniteError, match=r"loss is nan at step 3, samples person/\d+@"):
+        color_syncnet_train.main([*data, "--checkpoint_dir", str(tmp_path), "--max_steps", "5",
+                                  "--hparams", SMALL])
+    assert [path.name for path in tmp_path.glob("*.pth")] == ["checkpoint_step000000001.pth"]
+
+
+def test_hint_on_the_plateau(data, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(color_syncnet_train, "_PLATEAU_STEPS", 2)
+    monkeypatch.setattr(color_syncnet_train, "cosine_loss",
+                        lambda a, v, y: 0.69 + 0 * cosine_loss(a, v, y))
+    for flag, shown in (("--plateau_hint", True), ("--no-plateau_hint", False)):
+        caplog.clear()
+        color_syncnet_train.main([*data, flag, "--checkpoint_dir", str(tmp_path / flag),
+                                  "--max_steps", "2", "--hparams", SMALL])
+        assert ("Still at chance (0.690) after 2 steps" in caplog.text) == shown
+
+
+def start_expert(data: list[str], folder: Path, *, launcher: tuple[str, ...] = (),
+                 steps: str = "100000") -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, *launcher, str(ROOT / "color_syncnet_train.py"), *data,
+         "--checkpoint_dir", str(folder), "--max_steps", steps, "--hparams", SMALL],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
+
+
+def test_sigterm_saves_and_exits(data, tmp_path):
+    process = start_expert(data, tmp_path)
+    while not list(tmp_path.glob("checkpoint*.pth")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    *_, newest = sorted(tmp_path.glob("checkpoint*.pth"))
+    assert checkpoint.load(newest)["global_step"] == int(metrics(tmp_path)[-1]["step"]) > 1
+
+
+def test_two_processes_train_together(data, tmp_path):
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    process = start_expert(data, tmp_path, launcher=launcher, steps="2")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert [row["step"] for row in metrics(tmp_path)] == ["1", "2"]
+    saved = checkpoint.load(tmp_path / "checkpoint_step000000002.pth")
+    assert saved["samples"] == 2 * 2 * 4
+    assert not any(key.startswith("module.") for key in saved["state_dict"])
+
+
+def test_mistakes_end_with_one_line(data, expert, tmp_path):
+    process = start_expert(["--data_root", str(tmp_path / "none"), *data[2:]], tmp_path / "out")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    last = errors.strip().splitlines()
+    assert len(last) == 1 and "error: --data_root" in last[0] and "no such folder" in last[0]
+
+
+@pytest.mark.parametrize("flags, message", [
+    (["--filelist_root", "/nowhere"], "no list /nowhere/train.txt"),
+    (["--syncnet_checkpoint_path", "/nowhere.pth"], "no weight file /nowhere.pth"),
+    (["--checkpoint_path", "EXPERT"], "holds a lip-sync expert .* but a Wav2Lip generator is"),
+    (["--disc_checkpoint_path", "EXPERT"], "a visual-quality discriminator is needed"),
+])
+def test_wrong_files_are_named(data, expert, tmp_path, flags, message):
+    flags = [expert if flag == "EXPERT" else flag for flag in flags]
+    with pytest.raises(InputError, match=message):
+        hq_wav2lip_train.main([*data, "--syncnet_checkpoint_path", expert, "--checkpoint_dir",
+                               str(tmp_path), "--hparams", SMALL, *flags])
+
+
+def test_unknown_hyper_parameter_is_the_flags_mistake(data, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        wav2lip_train.parse_args([*data, "--checkpoint_dir", "x", "--syncnet_checkpoint_path", "y",
+                                  "--hparams", "learning=1"])
+    assert stopped.value.code == 2
+    assert "argument --hparams: hparams: 'learning=1' is not name=value" in capsys.readouterr().err
