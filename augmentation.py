@@ -10,22 +10,30 @@ _MEL_PER_DB = 0.08      # the mel's range of 8 spans 100 dB
 _JPEG_QUALITY = (15, 60)
 _BLUR_SIGMA = (0.4, 1.6)    # pixels of the 96×96 crop
 _BGR_TO_GRAY = np.array([0.114, 0.587, 0.299])
+_EQ_WAVES = 3               # half waves over the mel channels, at most, of a draw's equaliser
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """One draw of all changes.
 
-    box: x, y shift of the box's centre and relative growth, in box sides. color: (3, 4) affine map
-    of BGR in [0, 255], None = unchanged. mel_noise: standard deviation.
+    box: x, y shift of the box's centre and relative growth of its width and height, in box sides.
+    rotation: degrees. color: (3, 4) affine map of BGR in [0, 255], None = unchanged.
+    mel_gain: dB. mel_eq: dB, one for each of the first half waves over the mel channels.
+    mel_warp: relative stretch of the frequency axis. mel_mask: first and last+1 channel silenced.
+    mel_noise: standard deviation.
     """
 
     flip: bool = False
     color: np.ndarray | None = None
     blur_sigma: float = 0.0
     jpeg_quality: int = 0
-    box: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    box: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    rotation: float = 0.0
     mel_gain: float = 0.0
+    mel_eq: tuple[float, ...] = (0.0,) * _EQ_WAVES
+    mel_warp: float = 0.0
+    mel_mask: tuple[int, int] = (0, 0)
     mel_noise: float = 0.0
     noise_seed: int = 0
 
@@ -37,11 +45,15 @@ def draw(hp: HParams, rng: np.random.Generator) -> Augmentation:
     """The changes for one sample, within the limits that `hp` sets."""
     return Augmentation(
         flip=bool(rng.random() < hp.flip),
-        color=_draw_color(hp.color_jitter, rng) if hp.color_jitter else None,
+        color=_draw_color(hp, rng) if hp.color_jitter or hp.gray else None,
         blur_sigma=rng.uniform(*_BLUR_SIGMA) if rng.random() < hp.blur else 0.0,
         jpeg_quality=int(rng.integers(*_JPEG_QUALITY)) if rng.random() < hp.jpeg else 0,
-        box=tuple(rng.uniform(-hp.box_jitter, hp.box_jitter, 3)),
+        box=tuple(rng.uniform(-hp.box_jitter, hp.box_jitter, 4)),
+        rotation=rng.uniform(-hp.rotation, hp.rotation),
         mel_gain=rng.uniform(-hp.mel_gain, hp.mel_gain),
+        mel_eq=tuple(rng.uniform(-hp.mel_eq, hp.mel_eq, _EQ_WAVES)),
+        mel_warp=rng.uniform(-hp.mel_warp, hp.mel_warp),
+        mel_mask=_draw_band(hp, rng) if hp.mel_mask else (0, 0),
         mel_noise=rng.uniform(0, hp.mel_noise),
         noise_seed=int(rng.integers(2 ** 31)))
 
@@ -50,13 +62,19 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
                  augmentation: Augmentation = NONE) -> np.ndarray:
     """(T, S, S, 3) uint8 crops, BGR, with `margin` box sides around the box on every side, to the
     (T, size, size, 3) uint8 crops of the box itself, or of the changed box, with changed looks."""
-    x, y, side = _box(crops.shape[1], margin, augmentation.box)
-    frames = crops[:, y:y + side, x:x + side]
-    if augmentation.flip:
-        frames = frames[:, :, ::-1]
     out = np.empty((len(crops), size, size, 3), np.uint8)
-    for i, frame in enumerate(frames):
-        out[i] = frame if side == size else cv2.resize(frame, (size, size))
+    if any(augmentation.box) or augmentation.rotation:
+        to_stored = _output_to_stored(crops.shape[1], margin, size, augmentation)
+        for frame, crop in zip(out, crops, strict=True):
+            cv2.warpAffine(crop, to_stored, (size, size), dst=frame, borderMode=cv2.BORDER_REPLICATE,
+                           flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    else:
+        side = round(crops.shape[1] / (1 + 2 * margin))
+        corner = (crops.shape[1] - side) // 2
+        for frame, crop in zip(out, crops[:, corner:corner + side, corner:corner + side], strict=True):
+            frame[:] = crop if side == size else cv2.resize(crop, (size, size))
+    if augmentation.flip:
+        out = np.ascontiguousarray(out[:, :, ::-1])
     if augmentation.color is not None:
         tall = out.reshape(-1, size, 3)
         cv2.transform(tall, augmentation.color, dst=tall)
@@ -71,28 +89,63 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
 
 
 def change_mel(mel: np.ndarray, augmentation: Augmentation) -> np.ndarray:
-    """The float32 mel (80, T) in [-4, 4], louder or softer and with noise; inside those limits."""
-    if not (augmentation.mel_gain or augmentation.mel_noise):
-        return mel
-    noise = np.random.default_rng(augmentation.noise_seed).standard_normal(mel.shape, np.float32)
-    changed = mel + np.float32(augmentation.mel_gain * _MEL_PER_DB)
-    return np.clip(changed + np.float32(augmentation.mel_noise) * noise, -4, 4)
+    """The float32 mel (80, T) in [-4, 4] as another voice, microphone or room would have made it;
+    inside those limits."""
+    changed = mel
+    if augmentation.mel_warp:
+        stretch = np.array([[1, 0, 0], [0, 1 + augmentation.mel_warp, 0]])
+        changed = cv2.warpAffine(mel, stretch, mel.shape[::-1], borderMode=cv2.BORDER_REPLICATE,
+                                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    gain = _gain(len(mel), augmentation)
+    if gain.any():
+        changed = changed + gain[:, None] * np.float32(_MEL_PER_DB)
+    if augmentation.mel_noise:
+        rng = np.random.default_rng(augmentation.noise_seed)
+        noise = rng.standard_normal(mel.shape, np.float32)
+        changed = changed + np.float32(augmentation.mel_noise) * noise
+    first, stop = augmentation.mel_mask
+    if stop > first:
+        changed = changed.copy()
+        changed[first:stop] = -4
+    return mel if changed is mel else np.clip(changed, -4, 4)
 
 
-def _box(stored: int, margin: float, change: tuple[float, float, float]) -> tuple[int, int, int]:
-    """x, y, side in pixels of the box, moved and scaled but inside a crop of `stored` pixels."""
+def _gain(channels: int, augmentation: Augmentation) -> np.ndarray:
+    """(channels,) float32 dB: the gain and the equaliser's smooth curve."""
+    x = np.pi * (np.arange(channels, dtype=np.float32) + 0.5) / channels
+    curve = sum(db * np.cos((i + 1) * x) for i, db in enumerate(augmentation.mel_eq))
+    return np.float32(augmentation.mel_gain + curve)
+
+
+def _output_to_stored(stored: int, margin: float, size: int,
+                      augmentation: Augmentation) -> np.ndarray:
+    """(2, 3) affine map from a pixel of the (size, size) output to one of the stored crop: the box,
+    moved and grown but inside the crop, turned about its centre."""
     box_side = stored / (1 + 2 * margin)
-    dx, dy, growth = change
-    side = min(round(box_side * (1 + growth)), stored)
-    corners = ((stored - side) / 2 + shift * box_side for shift in (dx, dy))
-    x, y = (min(max(round(corner), 0), stored - side) for corner in corners)
-    return x, y, side
+    dx, dy, *growth = augmentation.box
+    sides = np.minimum(box_side * (1 + np.array(growth)), stored)
+    corner = np.clip((stored - sides) / 2 + np.array([dx, dy]) * box_side, 0, stored - sides)
+    angle = np.deg2rad(augmentation.rotation)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = turn * (sides / size)
+    # Pixel i covers i … i+1: its centre is at i + 0.5 in both pictures.
+    offset = corner + sides / 2 - linear @ np.full(2, size / 2 - 0.5) - 0.5
+    return np.column_stack([linear, offset])
 
 
-def _draw_color(spread: float, rng: np.random.Generator) -> np.ndarray:
-    """(3, 4) map: saturation, then a tint and contrast about mid-gray, then brightness."""
+def _draw_band(hp: HParams, rng: np.random.Generator) -> tuple[int, int]:
+    width = int(rng.integers(hp.mel_mask + 1))
+    first = int(rng.integers(hp.num_mels - width + 1))
+    return first, first + width
+
+
+def _draw_color(hp: HParams, rng: np.random.Generator) -> np.ndarray:
+    """(3, 4) map: saturation or gray, then a tint and contrast about mid-gray, then brightness."""
+    spread = hp.color_jitter
     saturation, contrast = rng.uniform(1 - 2 * spread, 1 + 2 * spread, 2)
     tint = rng.uniform(1 - spread, 1 + spread, 3)
+    if rng.random() < hp.gray:
+        saturation = 0.0
     gray = np.tile(_BGR_TO_GRAY, (3, 1))
     matrix = contrast * tint[:, None] * (saturation * np.eye(3) + (1 - saturation) * gray)
     brightness = 128 * (1 - contrast) + 255 * rng.uniform(-spread, spread)

@@ -31,12 +31,31 @@ def test_flip_turns_every_crop(crops):
 
 
 def test_box_moves_in_box_sides_but_stays_inside(crops):
-    moved = change_crops(crops, 0.25, 96, Augmentation(box=(0.125, -0.25, 0.0)))
+    moved = change_crops(crops, 0.25, 96, Augmentation(box=(0.125, -0.25, 0.0, 0.0)))
     assert np.array_equal(moved, crops[:, 0:96, 36:132])
-    outside = change_crops(crops, 0.25, 96, Augmentation(box=(9.0, 9.0, 0.0)))
+    outside = change_crops(crops, 0.25, 96, Augmentation(box=(9.0, 9.0, 0.0, 0.0)))
     assert np.array_equal(outside, crops[:, 48:144, 48:144])
-    grown = change_crops(crops, 0.25, 96, Augmentation(box=(0.0, 0.0, 0.5)))
-    assert grown[0, 0, 0, 0] <= 1 and grown[0, 0, -1, 0] >= 142
+
+
+def test_box_grows_about_its_centre(crops):
+    """A box of 1.5 · 96 = 144 columns and 96 rows: pixel i of 96 shows column 1.5·i + 0.25."""
+    wide = change_crops(crops, 0.25, 96, Augmentation(box=(0.0, 0.0, 0.5, 0.0)))
+    expected = 1.5 * np.arange(96) + 0.25
+    assert np.abs(wide[0, :, :, 0] - expected).max() <= 0.75    # whole levels, 1/32 pixel steps
+    assert np.array_equal(wide[0, :, 0, 1], np.arange(24, 120))
+
+
+def test_rotation_turns_about_the_centre(crops):
+    """By 90 degrees, rows become columns."""
+    turned = change_crops(crops, 0.25, 96, Augmentation(rotation=90.0))
+    central = crops[0, 24:120, 24:120]
+    assert any(np.array_equal(turned[0], np.rot90(central, k)) for k in (1, 3))
+
+
+def test_gray_pictures_have_one_level_a_pixel(crops):
+    drawn = augmentation.draw(hparams.override("gray=1"), np.random.default_rng(0))
+    gray = change_crops(crops, 0.25, 96, drawn)
+    assert np.abs(np.diff(gray.astype(int), axis=3)).max() <= 1     # rounding
 
 
 def test_color_map_is_applied_to_bgr(crops):
@@ -64,12 +83,39 @@ def test_mel_gain_in_decibels():
     assert change_mel(mel, NONE) is mel
 
 
+def test_mel_equaliser_is_a_sum_of_cosines():
+    """The second wave alone, 10 dB: up at both ends, down in the middle, 0.8 of the mel's range."""
+    mel = np.zeros((80, 16), np.float32)
+    changed = change_mel(mel, Augmentation(mel_eq=(0.0, 10.0, 0.0)))
+    assert changed[[0, 79]] == pytest.approx(0.8, abs=0.01)
+    assert changed[[39, 40]] == pytest.approx(-0.8, abs=0.01)
+    assert changed.mean() == pytest.approx(0, abs=1e-6)
+
+
+def test_mel_warp_stretches_the_frequency_axis():
+    mel = np.repeat(np.linspace(-4, 4, 80, dtype=np.float32)[:, None], 16, axis=1)
+    warped = change_mel(mel, Augmentation(mel_warp=-0.1))
+    assert warped[50] == pytest.approx(mel[45], abs=0.01)
+
+
+def test_mel_mask_silences_a_band():
+    mel = np.zeros((80, 16), np.float32)
+    masked = change_mel(mel, Augmentation(mel_mask=(10, 14)))
+    assert (masked[10:14] == -4).all() and np.count_nonzero(masked) == 4 * 16
+    assert not mel.any()
+
+
 def test_draws_stay_within_the_hyper_parameters():
-    hp = hparams.override("flip=0.5,color_jitter=0.2,blur=0.5,jpeg=0.5,box_jitter=0.1,mel_gain=6,"
-                          "mel_noise=0.3")
+    hp = hparams.override("flip=0.5,color_jitter=0.2,blur=0.5,jpeg=0.5,box_jitter=0.1,rotation=9,"
+                          "mel_gain=6,mel_eq=4,mel_warp=0.1,mel_mask=12,mel_noise=0.3")
     draws = [augmentation.draw(hp, np.random.default_rng(seed)) for seed in range(200)]
     assert 0.35 < np.mean([d.flip for d in draws]) < 0.65
     assert 0.35 < np.mean([d.jpeg_quality > 0 for d in draws]) < 0.65
     assert 0.08 < np.abs([d.box for d in draws]).max() <= 0.1
+    assert 8 < np.abs([d.rotation for d in draws]).max() <= 9
+    assert 3.5 < np.abs([d.mel_eq for d in draws]).max() <= 4
+    assert 0.09 < np.abs([d.mel_warp for d in draws]).max() <= 0.1
+    assert max(stop - first for first, stop in (d.mel_mask for d in draws)) == 12
+    assert all(0 <= first <= stop <= 80 for first, stop in (d.mel_mask for d in draws))
     assert 5 < np.abs([d.mel_gain for d in draws]).max() <= 6
     assert max(d.mel_noise for d in draws) <= 0.3
