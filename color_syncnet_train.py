@@ -5,6 +5,7 @@
 import argparse
 import itertools
 import logging
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,12 +17,12 @@ from tqdm import tqdm
 
 import distributed
 from clips import Clip, listed_clips
-from dataset import ContrastiveDataset, SyncNetDataset, SyncNetSample, decode_clips
+from dataset import GroupedDataset, SyncNetDataset, SyncNetSample, decode_clips
 from distributed import Ranks
 from errors import run_script
 from expert_score import CHANCE_LOSS, score_expert
 from loader import train_loader, validation_loader
-from losses import contrastive_loss, cosine_loss
+from losses import all_pairs_loss, contrastive_loss, cosine_loss
 from models import SyncNet_color
 from precision import Arithmetic, set_learning_rate
 from training_flags import add_training_flags
@@ -52,6 +53,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--warm_start_steps", type=int, default=0, metavar="N",
                         help="first N steps with a contrastive loss over the whole batch "
                         "(default 0: the paper's recipe)")
+    parser.add_argument("--all_pairs", action=argparse.BooleanOptionalAction, default=False,
+                        help="the recipe's loss over all pairs of grouped_windows windows of each "
+                        "of grouped_clips clips, not over one pair a sample (the paper's recipe)")
     parser.add_argument("--plateau_hint", action=argparse.BooleanOptionalAction, default=True,
                         help=f"say what to check if still at chance after {_PLATEAU_STEPS} steps")
     return parser.parse_args(argv)
@@ -59,29 +63,31 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def training_batches(clips: list[Clip], state: TrainingState, args: argparse.Namespace,
                      ranks: Ranks) -> Iterator[SyncNetSample]:
-    """Endless batches, from where `state` stands: first the warm start's, then the recipe's."""
+    """Endless batches, from where `state` stands: first the warm start's, then the recipe's or, with
+    --all_pairs, more like the warm start's."""
     hp = args.hparams
     cache = decode_clips(clips, hp) if args.cache_frames else None
     options = {"seed": args.seed, "augment": True, "cache": cache}
-    if state.global_step < args.warm_start_steps:
-        loader = train_loader(ContrastiveDataset(clips, hp, **options), hp.warm_start_clips, ranks,
+    warm_start_steps = math.inf if args.all_pairs else args.warm_start_steps
+    if state.global_step < warm_start_steps:
+        loader = train_loader(GroupedDataset(clips, hp, **options), hp.grouped_clips, ranks,
                               first=state.samples)
-        yield from itertools.islice(loader, args.warm_start_steps - state.global_step)
+        yield from itertools.takewhile(lambda _: state.global_step < warm_start_steps, loader)
     yield from train_loader(SyncNetDataset(clips, hp, **options), hp.syncnet_batch_size, ranks,
                             first=state.samples)
 
 
 def batch_loss(expert: nn.Module, batch: SyncNetSample, arithmetic: Arithmetic,
                temperature: float | None) -> Tensor:
-    """The recipe's BCE, or with a temperature the warm start's contrastive loss."""
+    """The recipe's BCE, of a pair a sample or over all pairs of each group of windows, or with a
+    temperature the warm start's contrastive loss."""
     mel, mouths, label, _ = batch.to(arithmetic.device)
-    if temperature is None:
-        with arithmetic.autocast():
-            a, v = expert(mel, mouths)
-        return cosine_loss(a, v, label)
+    grouped = mouths.dim() == 5
     with arithmetic.autocast():
-        a, v = expert(mel.flatten(0, 1), mouths.flatten(0, 1))
-    return contrastive_loss(a, v, temperature)
+        a, v = expert(mel.flatten(0, 1), mouths.flatten(0, 1)) if grouped else expert(mel, mouths)
+    if temperature is not None:
+        return contrastive_loss(a, v, temperature)
+    return all_pairs_loss(a, v, mouths.shape[1]) if grouped else cosine_loss(a, v, label)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -101,7 +107,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     arithmetic = Arithmetic.of(args, hp, ranks.device)
     network = load_or_make(SyncNet_color, args, args.checkpoint_path)
     expert = arithmetic.prepare(network, ranks)
-    state = TrainingState(network, torch.optim.Adam(network.parameters(), hp.syncnet_lr), arithmetic)
+    optimizer = torch.optim.AdamW(network.parameters(), hp.syncnet_lr,
+                                  weight_decay=hp.weight_decay)
+    state = TrainingState(network, optimizer, arithmetic)
     if args.checkpoint_path:
         state.restore(args.checkpoint_path)
     folder = CheckpointFolder(Path(args.checkpoint_dir), ranks, args.keep_last)
@@ -117,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for batch in progress:
         contrastive = state.global_step < args.warm_start_steps
         lr = set_learning_rate(state.optimizer, hp.warm_start_lr if contrastive else hp.syncnet_lr,
-                               state.global_step, hp.lr_warmup_steps)
+                               state.global_step, hp)
         loss = batch_loss(expert, batch, arithmetic,
                           hp.warm_start_temperature if contrastive else None)
         norm = arithmetic.step(loss, state.optimizer, state.global_step + 1, batch.name)

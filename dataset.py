@@ -142,8 +142,8 @@ class SyncNetDataset(ClipDataset):
         return index, int(rng.choice(far))
 
 
-class ContrastiveDataset(ClipDataset):
-    """Matching windows for the warm start: a sample is `warm_start_windows` of them, of one clip,
+class GroupedDataset(ClipDataset):
+    """Matching windows in groups: a sample is `grouped_windows` of them, of one clip,
     `min_negative_offset` frames apart where it is long enough; all fields stacked (K, …)."""
 
     def __getitem__(self, key: Key) -> SyncNetSample:
@@ -162,7 +162,7 @@ class ContrastiveDataset(ClipDataset):
             far = all(abs(start - other) >= self.hp.min_negative_offset for other in chosen)
             (chosen if far else too_near).append(start)
         return list(itertools.islice(itertools.cycle(chosen + too_near),
-                                     self.hp.warm_start_windows))
+                                     self.hp.grouped_windows))
 
 
 class Wav2LipDataset(ClipDataset):

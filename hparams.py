@@ -56,22 +56,29 @@ class HParams:
     syncnet_eval_batches: int = 1400
     min_negative_offset: int = 1        # frames from a window to the wrong one of its clip, at least
     cross_clip_negatives: float = 0.0   # share of the wrong windows that come from another clip
-    warm_start_clips: int = 24          # clips in a batch of the contrastive warm start
-    warm_start_windows: int = 4         # windows of each
+    grouped_clips: int = 24             # clips in a batch of --warm_start_steps and --all_pairs
+    grouped_windows: int = 4            # windows of each
     warm_start_lr: float = 1e-3
     warm_start_temperature: float = 0.07
 
     # All training; 0 = off, the paper's recipe
     lr_warmup_steps: int = 0            # steps over which the learning rate rises from 0
+    lr_decay_steps: int = 0             # step by which it has fallen to 0, along a cosine
+    weight_decay: float = 0.0           # decoupled, as in AdamW
     grad_clip: float = 0.0              # greatest gradient norm
 
     # Augmentation, alike for all crops of a sample; 0 = off, the paper's recipe
     flip: float = 0.0                   # probability of left for right
     color_jitter: float = 0.0           # relative spread of brightness, contrast, tint, saturation
+    gray: float = 0.0                   # probability of no colour
     blur: float = 0.0                   # probability of a blur
     jpeg: float = 0.0                   # probability of strong JPEG compression
     box_jitter: float = 0.0             # shift and growth of the box, in box sides, at most
+    rotation: float = 0.0               # degrees, at most, either way
     mel_gain: float = 0.0               # dB, at most, louder or softer
+    mel_eq: float = 0.0                 # dB, at most, of each wave of an equaliser
+    mel_warp: float = 0.0               # relative stretch of the frequency axis, at most
+    mel_mask: int = 0                   # mel channels, at most, of a silenced band
     mel_noise: float = 0.0              # standard deviation, at most, of noise on the mel
 
     def override(self, assignments: str) -> "HParams":

@@ -149,16 +149,15 @@ def main(argv: Sequence[str] | None = None) -> None:
                           EXPERT_CHECK_BATCHES, ranks), arithmetic)
     network = load_or_make(Wav2Lip, args, args.checkpoint_path)
     generator = arithmetic.prepare(network, ranks)
-    state = TrainingState(
-        network, torch.optim.Adam(network.parameters(), hp.initial_learning_rate, _BETAS),
-        arithmetic, extra={"syncnet_wt": hp.syncnet_wt})
+    optimizer = torch.optim.AdamW(network.parameters(), hp.initial_learning_rate, _BETAS,
+                                  weight_decay=hp.weight_decay)
+    state = TrainingState(network, optimizer, arithmetic, extra={"syncnet_wt": hp.syncnet_wt})
     disc_arithmetic = Arithmetic.of(args, hp, ranks.device)
     disc_network = load_or_make(Wav2Lip_disc_qual, args, args.disc_checkpoint_path)
     discriminator = disc_arithmetic.prepare(disc_network, ranks)
-    disc_state = TrainingState(
-        disc_network,
-        torch.optim.Adam(disc_network.parameters(), hp.disc_initial_learning_rate, _BETAS),
-        disc_arithmetic)
+    disc_optimizer = torch.optim.AdamW(disc_network.parameters(), hp.disc_initial_learning_rate,
+                                       _BETAS, weight_decay=hp.weight_decay)
+    disc_state = TrainingState(disc_network, disc_optimizer, disc_arithmetic)
     if args.disc_checkpoint_path:
         disc_state.restore(args.disc_checkpoint_path)
     if args.checkpoint_path:
@@ -174,10 +173,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     progress = tqdm(batches, "hq_wav2lip", args.max_steps, initial=state.global_step, unit="step",
                     disable=not ranks.is_main)
     for batch in progress:
-        lr = set_learning_rate(state.optimizer, hp.initial_learning_rate, state.global_step,
-                               hp.lr_warmup_steps)
-        set_learning_rate(disc_state.optimizer, hp.disc_initial_learning_rate, state.global_step,
-                          hp.lr_warmup_steps)
+        lr = set_learning_rate(optimizer, hp.initial_learning_rate, state.global_step, hp)
+        set_learning_rate(disc_optimizer, hp.disc_initial_learning_rate, state.global_step, hp)
         values = train_step(batch.to(ranks.device), generator, discriminator, expert, state,
                             disc_state, hp)
         for each in (state, disc_state):

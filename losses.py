@@ -27,6 +27,20 @@ def contrastive_loss(a: Tensor, v: Tensor, temperature: float) -> Tensor:
     return (F.cross_entropy(similarity, own) + F.cross_entropy(similarity.T, own)) / 2
 
 
+def all_pairs_loss(a: Tensor, v: Tensor, windows: int) -> Tensor:
+    """`cosine_loss` over all pairs of a sound and a mouth of the same clip, where the matching pairs
+    together weigh as much as the mismatched: what the recipe draws one pair at a time.
+
+    a, v: (C·windows, D) unit vectors, the windows of each of C clips in a row.
+    """
+    a, v = (x.float().unflatten(0, (-1, windows)) for x in (a, v))
+    cosine = (a @ v.transpose(1, 2)).clamp(0, 1)
+    own = torch.eye(windows, dtype=torch.bool, device=a.device).expand_as(cosine)
+    matched, mismatched = cosine[own], cosine[~own]
+    return (_bce(matched, torch.ones_like(matched))
+            + _bce(mismatched, torch.zeros_like(mismatched))) / 2
+
+
 def get_sync_loss(syncnet: nn.Module, mel: Tensor, g: Tensor) -> Tensor:
     """The frozen expert's loss on generated faces against the label "in sync" (paper, Eq. 5).
 

@@ -82,9 +82,13 @@ class Arithmetic:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float, step: int,
-                      warmup_steps: int) -> float:
-    """Set and return the rate of step 0, 1, …: `rate` after a linear rise over `warmup_steps`."""
-    rate *= min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
+                      hp: HParams) -> float:
+    """Set and return the rate of step 0, 1, …: `rate`, after a linear rise over
+    `hp.lr_warmup_steps`, along half a cosine to 0 at step `hp.lr_decay_steps` where that is set."""
+    if step < hp.lr_warmup_steps:
+        rate *= (step + 1) / hp.lr_warmup_steps
+    if hp.lr_decay_steps:
+        rate *= (1 + math.cos(math.pi * min(1.0, step / hp.lr_decay_steps))) / 2
     for group in optimizer.param_groups:
         group["lr"] = rate
     return rate

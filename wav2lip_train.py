@@ -103,7 +103,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                           EXPERT_CHECK_BATCHES, ranks), arithmetic)
     network = load_or_make(Wav2Lip, args, args.checkpoint_path)
     generator = arithmetic.prepare(network, ranks)
-    optimizer = torch.optim.Adam(network.parameters(), hp.initial_learning_rate)
+    optimizer = torch.optim.AdamW(network.parameters(), hp.initial_learning_rate,
+                                  weight_decay=hp.weight_decay)
     state = TrainingState(network, optimizer, arithmetic, extra={"syncnet_wt": hp.syncnet_wt})
     if args.checkpoint_path:
         state.restore(args.checkpoint_path)
@@ -117,8 +118,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     progress = tqdm(batches, "wav2lip", args.max_steps, initial=state.global_step, unit="step",
                     disable=not ranks.is_main)
     for batch in progress:
-        lr = set_learning_rate(optimizer, hp.initial_learning_rate, state.global_step,
-                               hp.lr_warmup_steps)
+        lr = set_learning_rate(optimizer, hp.initial_learning_rate, state.global_step, hp)
         syncnet_wt = state.extra["syncnet_wt"]
         batch = batch.to(ranks.device)
         with arithmetic.autocast():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from clips import check_clips
-from dataset import ContrastiveDataset, SyncNetDataset, Wav2LipDataset, decode_clips
+from dataset import GroupedDataset, SyncNetDataset, Wav2LipDataset, decode_clips
 from hparams import hparams
 from numbered_clips import frame_numbers, mel_start, write_clip
 
@@ -90,7 +90,7 @@ def test_generator_windows_stay_within_the_spectrogram(clips):
 
 
 def test_contrastive_windows_all_match_and_lie_apart(clips):
-    dataset = ContrastiveDataset(clips, hparams.override("min_negative_offset=5"))
+    dataset = GroupedDataset(clips, hparams.override("min_negative_offset=5"))
     for epoch in EPOCHS:
         sample = dataset[epoch, 0]
         assert sample.mel.shape == (4, 1, 80, 16) and sample.mouths.shape == (4, 15, 48, 96)
@@ -109,7 +109,7 @@ def test_colours_stay_bgr(clips, tmp_path):
     assert means.tolist() == pytest.approx([200, 100, 50], abs=2)    # JPEG's rounding
 
 
-@pytest.mark.parametrize("kind", [SyncNetDataset, ContrastiveDataset, Wav2LipDataset])
+@pytest.mark.parametrize("kind", [SyncNetDataset, GroupedDataset, Wav2LipDataset])
 def test_cached_crops_give_the_same_samples(clips, kind):
     hp = hparams.override("flip=0.5,color_jitter=0.1,mel_gain=3,mel_noise=0.1")
     plain = kind(clips, hp, seed=3, augment=True)

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from losses import (contrastive_loss, cosine_loss, get_sync_loss, real_fake_loss, recon_loss,
-                    stack_mouths)
+from losses import (all_pairs_loss, contrastive_loss, cosine_loss, get_sync_loss, real_fake_loss,
+                    recon_loss, stack_mouths)
 from models import SyncNet_color, Wav2Lip_disc_qual
 
 CLOSE = 1e-5    # float32 rounding of a mean over a few values
@@ -43,6 +43,20 @@ def test_contrastive_loss(embeddings):
         return np.exp(s) / np.exp(s).sum(1, keepdims=True)
     expected = -(np.log(np.diag(softmax(scores))) + np.log(np.diag(softmax(scores.T)))).mean() / 2
     assert contrastive_loss(tensor(a), tensor(v), 0.1).item() == pytest.approx(expected, abs=CLOSE)
+
+
+def test_all_pairs_loss_weighs_matching_pairs_as_much_as_the_others(embeddings):
+    a, v = embeddings
+    matched, mismatched = [], []
+    for i in range(6):
+        for j in range(6):
+            if i // 3 == j // 3:
+                cosine = a[i] @ v[j]
+                (matched if i == j else mismatched).append(
+                    -np.log(cosine if i == j else 1 - cosine))
+    assert len(mismatched) == 12
+    expected = (np.mean(matched) + np.mean(mismatched)) / 2
+    assert all_pairs_loss(tensor(a), tensor(v), 3).item() == pytest.approx(expected, abs=CLOSE)
 
 
 def test_mouths_are_lower_halves_stacked_frame_by_frame():

@@ -13,6 +13,7 @@ import distributed
 from distributed import Ranks
 from losses import cosine_loss
 from models import SyncNet_color
+from hparams import hparams
 from precision import Arithmetic, NonFiniteError, set_learning_rate
 
 CPU = torch.device("cpu")
@@ -56,11 +57,19 @@ def test_fp16_scaler_skips_an_overflow_and_goes_on():
     assert weight.item() == 1 and arithmetic.scaler.get_scale() == scale / 2
 
 
-def test_warmup_rises_linearly_then_stays():
+def test_learning_rate_rises_linearly_then_stays():
     _, optimizer = one_weight()
-    assert [set_learning_rate(optimizer, 1.0, step, 4) for step in (0, 1, 3, 9)] == (
+    hp = hparams.override("lr_warmup_steps=4")
+    assert [set_learning_rate(optimizer, 1.0, step, hp) for step in (0, 1, 3, 9)] == (
         [0.25, 0.5, 1.0, 1.0])
-    assert set_learning_rate(optimizer, 1.0, 0, 0) == optimizer.param_groups[0]["lr"] == 1.0
+    assert set_learning_rate(optimizer, 1.0, 0, hparams) == optimizer.param_groups[0]["lr"] == 1.0
+
+
+def test_learning_rate_falls_along_half_a_cosine():
+    _, optimizer = one_weight()
+    hp = hparams.override("lr_decay_steps=90")
+    assert [set_learning_rate(optimizer, 2.0, step, hp) for step in (0, 30, 45, 60, 90, 99)] == (
+        pytest.approx([2.0, 1.5, 1.0, 0.5, 0.0, 0.0]))
 
 
 def test_bf16_in_channels_last_is_near_fp32():

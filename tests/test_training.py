@@ -23,7 +23,7 @@ from precision import NonFiniteError
 ROOT = Path(__file__).parent.parent
 # Little of everything; the optimiser's step still changes every loss from one step to the next.
 SMALL = ("num_workers=0,syncnet_batch_size=4,syncnet_eval_batches=2,batch_size=2,eval_batches=2,"
-         "hq_eval_batches=2,warm_start_clips=2,warm_start_windows=2")
+         "hq_eval_batches=2,grouped_clips=2,grouped_windows=2")
 GENERATORS = [wav2lip_train, hq_wav2lip_train]
 
 
@@ -72,10 +72,11 @@ def test_expert_learns_in_a_minute(data, tmp_path):
     assert checkpoint.load_model(tmp_path / "best.pth", SyncNet_color).width == 0.0625
 
 
-@pytest.mark.parametrize("warm_start", ["0", "3"])
-def test_expert_resumes_exactly(data, tmp_path, warm_start):
-    flags = [*data, "--hparams", SMALL + ",flip=0.5,mel_noise=0.1,lr_warmup_steps=4",
-             "--warm_start_steps", warm_start]
+@pytest.mark.parametrize("loss", [[], ["--warm_start_steps", "3"],
+                                  ["--warm_start_steps", "3", "--all_pairs"]])
+def test_expert_resumes_exactly(data, tmp_path, loss):
+    hp = SMALL + ",flip=0.5,mel_noise=0.1,lr_warmup_steps=4,lr_decay_steps=9,weight_decay=0.1"
+    flags = [*data, "--hparams", hp, *loss]
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     color_syncnet_train.main([*flags, "--checkpoint_dir", str(whole), "--max_steps", "5"])
     color_syncnet_train.main([*flags, "--checkpoint_dir", str(halves), "--max_steps", "2"])
