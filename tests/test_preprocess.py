@@ -143,10 +143,10 @@ def test_sync_correction_writes_the_offsets(videos, tmp_path, monkeypatch):
     expert = tmp_path / "expert.pth"
     checkpoint.save(expert, {"state_dict": fill(SyncNet_color(width=0.125)).state_dict()})
     here, served = tmp_path / "here", tmp_path / "served"
-    run(videos, here, "--sync_correct", expert)
+    run(videos, here, "--sync_correct", expert, "--min_confidence", "0")
     monkeypatch.setattr(preprocess, "start_gpu_servers",
                         lambda *_: [GpuServer("cpu", None, None, expert)])
-    run(videos, served, "--sync_correct", expert)
+    run(videos, served, "--sync_correct", expert, "--min_confidence", "0")
     assert contents(here) == contents(served)
     lines = (here / "offsets.csv").read_text().splitlines()
     assert lines[0] == "clip,offset,confidence,kept"
