@@ -75,7 +75,7 @@ def make_clip(
 
 def make_yuv_clip(
     path: Path,
-    planes: tuple[int, int, int],
+    planes: tuple[int | np.ndarray, int | np.ndarray, int | np.ndarray],
     *,
     pix_fmt: str = "yuv420p",
     size: tuple[int, int] = (64, 48),
@@ -84,7 +84,10 @@ def make_yuv_clip(
     transfer: int = 2,
     primaries: int = 2,
 ) -> Path:
-    """Write one lossless (FFV1) frame of constant Y, Cb, Cr codes with colour tags as in H.273."""
+    """Write one lossless (FFV1) frame with colour tags as in H.273.
+
+    planes: Y, Cb, Cr codes, constant or as arrays that broadcast to a plane's (H, W).
+    """
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=25, pix_fmt=pix_fmt)
         stream.width, stream.height = size
@@ -100,7 +103,7 @@ def make_yuv_clip(
             setattr(frame, name, value)
         depth = np.uint8 if pix_fmt.endswith("p") else np.uint16
         for plane, code in zip(frame.planes, planes, strict=True):
-            np.frombuffer(plane, depth)[:] = code
+            np.frombuffer(plane, depth).reshape(plane.height, -1)[:, : plane.width] = code
         frame.pts = 0
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

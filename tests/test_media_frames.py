@@ -185,6 +185,29 @@ def test_ten_bit(tmp_path: Path) -> None:
     np.testing.assert_allclose(pixel, 255 * np.array((0.3, 0.8, 0.45)), atol=2.5)
 
 
+@pytest.mark.parametrize("transfer", [1, 16])
+def test_chroma_between_its_rows_is_interpolated(tmp_path: Path, transfer: int) -> None:
+    rows = np.arange(24)[:, None]
+    ramps = 480 + 3 * rows, 540 - 2 * rows  # 10-bit codes
+    clip = make_yuv_clip(
+        tmp_path / "a.mkv", (450, *ramps), pix_fmt="yuv420p10le", matrix=9, colour_range=1,
+        transfer=transfer,
+    )  # fmt: skip
+    shown = next(media.read_frames(clip))
+    place = (np.arange(48) - 0.5) / 2  # a row of chroma lies midway between two of luma
+    luma = np.full(48, (450 - 64) / 876)
+    blue = luma + (480 + 3 * place - 512) / 896 * (2 - 2 * BT2020[1])
+    red = luma + (540 - 2 * place - 512) / 896 * (2 - 2 * BT2020[0])
+    green = (luma - BT2020[1] * blue - BT2020[0] * red) / (1 - sum(BT2020))
+    codes = np.stack([blue, green, red], axis=1)
+    if transfer == 16:
+        expected = hdr.to_sdr(np.uint16(np.rint(65535 * codes))[None], hdr.Transfer.PQ)[0]
+    else:
+        expected = 255 * codes
+    for column in (1, 32, 62):
+        np.testing.assert_allclose(shown[1:-1, column], expected[1:-1], atol=2)
+
+
 def pq_code(nits: float) -> float:
     """SMPTE ST 2084: the code in [0, 1] of a luminance."""
     power = (nits / 10000) ** 0.1593017578125
