@@ -73,15 +73,46 @@ def test_clips_are_videos_or_preprocessed_folders(tmp_path):
         find_clips(tmp_path / "raw/p/00001.mp4")
 
 
+def draw(*flags: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "draw_pairs.py", *flags], cwd=ROOT / "evaluation",
+                          capture_output=True, text=True)
+
+
+def make_files(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
 def test_the_command_writes_the_published_format(tmp_path):
-    for clip in CLIPS:
-        (tmp_path / "main" / clip).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "main" / f"{clip}.mp4").touch()
+    make_files(tmp_path / "main", *(f"{clip}.mp4" for clip in CLIPS))
     output = tmp_path / "lists" / "pairs.txt"
-    run = subprocess.run(
-        [sys.executable, "draw_pairs.py", "--data_root", tmp_path / "main", "--output", output],
-        cwd=ROOT / "evaluation", capture_output=True, text=True)
+    run = draw("--data_root", tmp_path / "main", "--output", output)
     assert run.returncode == 0, run.stderr
     lines = [line.split(" ") for line in output.read_text().splitlines()]
     assert sorted(video for _, video in lines) == sorted(CLIPS)
     assert {audio for audio, _ in lines} <= set(CLIPS)
+
+
+def test_lists_for_real_videos_name_the_video_first_and_the_endings(tmp_path):
+    make_files(tmp_path / "videos", "a.mp4", "sub/b.avi")
+    run = draw("--data_root", tmp_path / "videos", "--output", tmp_path / "list.txt",
+               "--kind", "real_videos", "--count", "4")
+    assert run.returncode == 0, run.stderr
+    pairs = read_pairs(tmp_path / "list.txt", video_first=True)
+    assert Counter(pair[1:] for pair in pairs) == {
+        ("sub/b.avi", "a.mp4"): 2, ("a.mp4", "sub/b.avi"): 2}
+    assert (tmp_path / "list.txt").read_text().split()[0] == pairs[0].video
+
+
+@pytest.mark.parametrize("name, flags, message", [
+    ("a.mp4", ["--split", "nosuch"], "no list"),
+    ("my clip.mp4", [], "rename what has a space"),
+    ("a.mp4", ["--count", "0"], "must be at least 1"),
+    ("a.mp4", ["--split", "test", "--kind", "real_videos"], "without their endings")])
+def test_what_cannot_be_drawn_is_one_line(tmp_path, name, flags, message):
+    make_files(tmp_path, name, "b.mp4")
+    run = draw("--data_root", tmp_path, "--output", tmp_path / "list.txt", *flags)
+    assert run.returncode == 2
+    assert "Traceback" not in run.stderr and message in run.stderr.splitlines()[-1]
+    assert not (tmp_path / "list.txt").exists()
