@@ -1,6 +1,7 @@
 """What torchrun gives a process: its rank, its device, and means over all ranks."""
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -36,8 +37,11 @@ def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
     return torch.device("cuda", local_rank) if name == "cuda" else torch.device(name)
 
 
-def start(device: str = "auto") -> Ranks:
-    """Join the other processes that torchrun started, if any (NCCL on CUDA, gloo elsewhere)."""
+def start(device: str = "auto", timeout: timedelta | None = None) -> Ranks:
+    """Join the other processes that torchrun started, if any (NCCL on CUDA, gloo elsewhere).
+
+    timeout: how long one rank may wait for the others; None = PyTorch's default, some minutes.
+    """
     world_size = int(os.environ.get("WORLD_SIZE", 1))
     local_rank = int(os.environ.get("LOCAL_RANK", 0))
     ranks = Ranks(int(os.environ.get("RANK", 0)), world_size, local_rank,
@@ -45,7 +49,7 @@ def start(device: str = "auto") -> Ranks:
     if ranks.device.type == "cuda":
         torch.cuda.set_device(ranks.device)
     if world_size > 1:
-        dist.init_process_group("nccl" if ranks.device.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if ranks.device.type == "cuda" else "gloo", timeout=timeout)
     return ranks
 
 
@@ -56,6 +60,12 @@ def mean_over_ranks(value: Tensor) -> Tensor:
     total = value.clone()
     dist.all_reduce(total)
     return total / dist.get_world_size()
+
+
+def wait_for_all() -> None:
+    """Return when every rank has come here."""
+    if dist.is_initialized():
+        dist.barrier()
 
 
 def stop() -> None:

@@ -60,8 +60,9 @@ def result_path(results_dir: Path, pair: Pair) -> Path:
     return results_dir / f"{pair.number}.mp4"
 
 
-def finish(pairs: Sequence[Pair], results_dir: Path, ranks: Ranks) -> None:
-    """Print how many of how many results there are, and why each of the others is missing."""
+def finish(pairs: Sequence[Pair], results_dir: Path) -> None:
+    """Print how many of how many results there are, and why each of the others is missing; exit
+    code 1 if there is none. For when all ranks are done."""
     missing = [result_path(results_dir, pair).name for pair in pairs
                if not result_path(results_dir, pair).exists()]
     print(f"made {len(pairs) - len(missing)} of {len(pairs)} videos in {results_dir}")
@@ -69,9 +70,8 @@ def finish(pairs: Sequence[Pair], results_dir: Path, ranks: Ranks) -> None:
         print(f"{len(missing)} missing: scores will stand for the others only")
         reasons = _failures(results_dir)
         for name in missing:
-            print(f"  {name}: {reasons.get(name, 'not reached yet')}")
-    # Under torchrun a failing process ends the others, which may do better.
-    if len(missing) == len(pairs) and ranks.world_size == 1:
+            print(f"  {name}: {reasons.get(name, 'not tried')}")
+    if len(missing) == len(pairs):
         sys.exit(1)
 
 

@@ -3,6 +3,7 @@ import argparse
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,7 +46,8 @@ def run(args: argparse.Namespace, pairs: Sequence[Pair],
         prepare: Callable[[Pair, Detector], Job]) -> None:
     """Make what `prepare` says of each pair, and print what was made and what failed and why."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    ranks = distributed.start(args.device)
+    # A rank's share may take hours longer than another's.
+    ranks = distributed.start(args.device, timeout=timedelta(days=30))
     generator = LipGenerator.load(args.checkpoint_path, ranks.device,
                                   batch_size=args.wav2lip_batch_size)
     detector = flags.detector_of(args, ranks.device)
@@ -57,8 +59,10 @@ def run(args: argparse.Namespace, pairs: Sequence[Pair],
                  n_frames=n_frames)
 
     generation.generate(pairs, args.results_dir, make, ranks, _settings(args, detector))
+    distributed.wait_for_all()
     distributed.stop()
-    generation.finish(pairs, args.results_dir, ranks)
+    if ranks.is_main:
+        generation.finish(pairs, args.results_dir)
 
 
 def _settings(args: argparse.Namespace, detector: Detector) -> dict[str, str]:
