@@ -81,6 +81,23 @@ def test_pixels_are_converted_by_bt709_in_limited_range(
     np.testing.assert_allclose(codes, expected, atol=1)
 
 
+def test_a_pixel_of_chroma_is_the_mean_of_its_four(tmp_path: Path) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    path = write(tmp_path / "a.mp4", [frame], crf=0)
+    blue, green, red = np.moveaxis(frame / 255, 2, 0)
+    luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    with av.open(str(path)) as container:
+        planes = next(container.decode(video=0)).planes
+        codes = [
+            np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, : plane.width]
+            for plane in planes
+        ]
+    np.testing.assert_allclose(codes[0], 16 + 219 * luma, atol=1)
+    for shown, chroma in zip(codes[1:], ((blue - luma) / 1.8556, (red - luma) / 1.5748)):
+        mean = chroma.reshape(24, 2, 32, 2).mean(axis=(1, 3))
+        np.testing.assert_allclose(shown, 128 + 224 * mean, atol=1)
+
+
 def test_quality_of_a_textured_picture(tmp_path: Path) -> None:
     rows, columns = np.mgrid[0:48, 0:64]
     smooth = 128 + 90 * np.sin(rows / 7) * np.cos(columns / 9)
