@@ -56,25 +56,30 @@ def pairs_of(args: argparse.Namespace) -> list[Pair]:
 
 def open_resized(path: Path, detector: Detector, *, face_res: int, min_frame_res: int,
                  max_frame_res: int) -> ResizedSource:
-    """The video at the size in which the paper's rules put it. InputError without a face in its
-    first second."""
+    """The video at the size in which the paper's rules put it. InputError if that depends on a face
+    and there is none in its first second."""
     video = probe(path).video
     if video is None:
         raise InputError(f"{path} has no video stream")
     ratio = shrink_ratio((video.width, video.height), max_frame_res)
     source = ResizedSource(path, video.fps, frame_shape((video.width, video.height), ratio, 1),
                            ratio=ratio)
-    # Published: the first frame's face. A face that appears a little later serves as well.
-    for found in detect_faces(islice(source.read(), round(video.fps)), detector):
-        if len(found.boxes):
-            x1, y1, x2, y2 = found.boxes[0, :4]
-            face = float(max(x2 - x1, y2 - y1))
-            break
-    else:
-        raise InputError(f"{path}: no face in its first second, by whose size it is shrunk")
-    factor = largest_factor(face, min(source.size), face_res, min_frame_res)
+    factor = 1
+    if min(source.size) // 2 >= min_frame_res:
+        factor = largest_factor(_face_size(source, detector), min(source.size), face_res,
+                                min_frame_res)
     return ResizedSource(path, video.fps, frame_shape((video.width, video.height), ratio, factor),
                          resize_factor=factor, ratio=ratio)
+
+
+def _face_size(source: ResizedSource, detector: Detector) -> float:
+    """Longer side in pixels of the first face seen; InputError if the first second has none."""
+    # Published: the first frame's face. A face that appears a little later serves as well.
+    for found in detect_faces(islice(source.read(), round(source.fps)), detector):
+        if len(found.boxes):
+            x1, y1, x2, y2 = found.boxes[0, :4]
+            return float(max(x2 - x1, y2 - y1))
+    raise InputError(f"{source.path}: no face in its first second, by whose size it is shrunk")
 
 
 def main() -> None:

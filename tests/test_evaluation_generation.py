@@ -208,9 +208,17 @@ def test_open_resized_brings_the_face_to_its_size(tmp_path):
     # 960 // 4 is below 300.
     assert source.size == (320, 320)
     assert next(source.read()).shape == (320, 320, 3)
-    make_clip(tmp_path / "w.mp4", [np.zeros((480, 640, 3), np.uint8)] * 3)
+    make_clip(tmp_path / "w.mp4", [np.zeros((600, 640, 3), np.uint8)] * 3)
     with pytest.raises(InputError, match="no face in its first second"):
         real_videos_inference.open_resized(tmp_path / "w.mp4", load_detector("haar"), **rules)
+
+
+def test_a_frame_too_small_to_be_halved_needs_no_face(tmp_path):
+    make_clip(tmp_path / "w.mp4", [np.zeros((480, 640, 3), np.uint8)] * 3)
+    source = real_videos_inference.open_resized(
+        tmp_path / "w.mp4", load_detector("haar"), face_res=1, min_frame_res=241,
+        max_frame_res=480)
+    assert source.size == (640, 480)
 
 
 @pytest.mark.parametrize("mode, made, frames", [("random", "0 of 1", None), ("tts", "1 of 1", 21)])
