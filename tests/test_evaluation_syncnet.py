@@ -7,7 +7,8 @@ import torch
 from fill_weights import fill
 
 from evaluation.scores_LSE.SyncNetInstance_calc_scores import (
-    TooShortError, audio_features, lse, lse_of_distances, mean_distances, syncnet_features)
+    TooShortError, audio_features, lse, lse_of_distances, mean_distances, mfcc_windows,
+    syncnet_features)
 from evaluation.scores_LSE.SyncNetModel import S
 
 DATA = Path(__file__).parent / "data"
@@ -78,6 +79,15 @@ def test_an_audio_window_starts_with_its_frame(syncnet, golden):
     # 3 frames are 1920 samples; pre-emphasis touches only the first sample after the cut.
     cut = audio_features(syncnet, golden["wav"][3 * 640:], 1)[0]
     torch.testing.assert_close(cut, later, rtol=0.02, atol=0.02 * later.abs().max().item())
+
+
+@pytest.mark.parametrize("batch", [1, 7, 25])
+def test_mfcc_of_parts_are_those_of_the_whole(golden, batch):
+    whole = torch.from_numpy(golden["mfcc"]).float().unfold(1, 20, 4).transpose(0, 1)
+    parts = [mfcc_windows(golden["wav"], first, min(first + batch, 25))
+             for first in range(0, 25, batch)]
+    # float64 inside, where NumPy's matrix product rounds by the matrix's size.
+    torch.testing.assert_close(torch.cat(parts), whole[:25], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("n_frames, n_samples", [(5, 16000), (12, 5 * 640 + 639), (0, 16000)])

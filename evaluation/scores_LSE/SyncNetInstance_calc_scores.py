@@ -19,6 +19,8 @@ FACE_SIZE = 224                     # pixels
 WINDOW = 5                          # frames that SyncNet and the expert see at once
 MFCC_WINDOW = 20                    # MFCC frames that belong to one window
 MFCC_PER_FRAME = 4                  # 100 Hz at 25 frames a second
+_MFCC_STEP = 160                    # samples from one MFCC frame to the next
+_MFCC_LENGTH = 400                  # samples that one looks at
 
 
 class TooShortError(InputError):
@@ -105,12 +107,28 @@ def embed_faces(model: nn.Module, windows: np.ndarray) -> Tensor:
 @torch.inference_mode()
 def audio_features(model: nn.Module, wav: np.ndarray, n_windows: int, *,
                    batch_size: int = 20) -> Tensor:
-    """(N,) int16 at 16 kHz → (n_windows, 1024) features of the 200 ms from each frame on."""
+    """(N,) int16 at 16 kHz → (n_windows, 1024) features of the 200 ms from each frame on.
+
+    n_windows: at least 1, all within the sound.
+    """
     device = next(model.parameters()).device
-    mfcc = torch.from_numpy(python_speech_features.mfcc(wav, SAMPLE_RATE).T).float()
-    windows = mfcc.unfold(1, MFCC_WINDOW, MFCC_PER_FRAME)[:, :n_windows].transpose(0, 1)
-    batches = windows.unsqueeze(1).split(batch_size)        # (B, 1, 13, 20) each
-    return torch.cat([model.forward_aud(batch.to(device)).cpu() for batch in batches])
+    batches = (mfcc_windows(wav, first, min(first + batch_size, n_windows))
+               for first in range(0, n_windows, batch_size))
+    return torch.cat([model.forward_aud(batch.unsqueeze(1).to(device)).cpu() for batch in batches])
+
+
+def mfcc_windows(wav: np.ndarray, first: int, stop: int) -> Tensor:
+    """The MFCC of the 200 ms from each of the video frames first … stop − 1 on.
+
+    wav: (N,) int16 at 16 kHz, which holds them all. Returns (stop − first, 13, 20) float32.
+    python_speech_features takes 5 GB for an hour at once; of a part it gives the same, except that
+    pre-emphasis knows nothing before the first sample. So the part begins one MFCC frame earlier.
+    """
+    begin = max(first * MFCC_PER_FRAME - 1, 0)
+    end = (stop - 1) * MFCC_PER_FRAME + MFCC_WINDOW
+    part = wav[begin * _MFCC_STEP:(end - 1) * _MFCC_STEP + _MFCC_LENGTH]
+    mfcc = python_speech_features.mfcc(part, SAMPLE_RATE)[first * MFCC_PER_FRAME - begin:]
+    return torch.from_numpy(mfcc).float().unfold(0, MFCC_WINDOW, MFCC_PER_FRAME)
 
 
 def lse(face_features: Tensor, audio_features: Tensor, vshift: int = 15) -> Lse:

@@ -1,4 +1,5 @@
 """The two networks that can judge lip-sync: SyncNet, as the paper, or this project's expert."""
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -74,10 +75,11 @@ class ExpertJudge:
 
     def embed_sound(self, wav: np.ndarray, n_windows: int, batch_size: int) -> Tensor:
         mel = melspectrogram(np.float32(wav) / 32768)
-        windows = np.stack(list(mel_windows(mel, n_windows, syncnet.FPS)))
-        batches = (windows[i:i + batch_size] for i in range(0, n_windows, batch_size))
-        return torch.from_numpy(np.concatenate([self._expert.embed_sounds(batch)
-                                                for batch in batches]))
+        windows = mel_windows(mel, n_windows, syncnet.FPS)
+        # A batch at a time: as windows, an hour of sound is 460 MB.
+        features = [self._expert.embed_sounds(np.stack(list(islice(windows, batch_size))))
+                    for _ in range(0, n_windows, batch_size)]
+        return torch.from_numpy(np.concatenate(features))
 
 
 def load_judge(initial_model: str | Path | None, expert: str | Path | None,
