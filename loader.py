@@ -1,6 +1,7 @@
 """Which samples a rank loads, and in which order: endless for training, fixed for validation."""
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 
 import cv2
@@ -59,8 +60,12 @@ def _loader(dataset: ClipDataset, batch_size: int, keys: Sampler[Key] | list[Key
             ranks: Ranks) -> DataLoader:
     workers = min(dataset.hp.num_workers, os.cpu_count() or 1)
     return DataLoader(dataset, batch_size, sampler=keys, num_workers=workers,
-                      pin_memory=ranks.device.type == "cuda", worker_init_fn=_single_thread)
+                      pin_memory=ranks.device.type == "cuda", worker_init_fn=_start_worker)
 
 
-def _single_thread(_worker: int) -> None:
+def _start_worker(_worker: int) -> None:
     cv2.setNumThreads(0)
+    # Ctrl-C in a shell, and what schedulers send, reaches the workers too: were they to die of it,
+    # the training could not finish its step and save.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

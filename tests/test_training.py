@@ -176,21 +176,24 @@ def test_hint_on_the_plateau(data, tmp_path, monkeypatch, caplog):
 
 
 def start_expert(data: list[str], folder: Path, *, launcher: tuple[str, ...] = (),
-                 steps: str = "100000") -> subprocess.Popen:
+                 steps: str = "100000", hp: str = SMALL) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, *launcher, str(ROOT / "color_syncnet_train.py"), *data,
-         "--checkpoint_dir", str(folder), "--max_steps", steps, "--hparams", SMALL],
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
+         "--checkpoint_dir", str(folder), "--max_steps", steps, "--hparams", hp],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True,
+        start_new_session=True)
 
 
-def test_sigterm_saves_and_exits(data, tmp_path):
-    process = start_expert(data, tmp_path)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_to_all_processes_saves_and_exits(data, tmp_path, number):
+    """As a shell's Ctrl-C and a scheduler's kill do, it reaches the loader's workers as well."""
+    process = start_expert(data, tmp_path, hp=SMALL + ",num_workers=1")
     while not list(tmp_path.glob("checkpoint*.pth")):
         assert process.poll() is None
         time.sleep(0.05)
-    process.terminate()
-    process.communicate(timeout=60)
-    assert process.returncode == 0
+    os.killpg(process.pid, number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
     *_, newest = sorted(tmp_path.glob("checkpoint*.pth"))
     assert checkpoint.load(newest)["global_step"] == int(metrics(tmp_path)[-1]["step"]) > 1
 
