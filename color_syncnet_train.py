@@ -21,6 +21,7 @@ from dataset import GroupedDataset, SyncNetDataset, SyncNetSample, decode_clips
 from distributed import Ranks
 from errors import run_script
 from expert_score import CHANCE_LOSS, score_expert
+from hparams import HParams
 from loader import train_loader, validation_loader
 from losses import all_pairs_loss, contrastive_loss, cosine_loss
 from models import SyncNet_color
@@ -77,17 +78,21 @@ def training_batches(clips: list[Clip], state: TrainingState, args: argparse.Nam
                             first=state.samples)
 
 
-def batch_loss(expert: nn.Module, batch: SyncNetSample, arithmetic: Arithmetic,
-               temperature: float | None) -> Tensor:
-    """The recipe's BCE, of a pair a sample or over all pairs of each group of windows, or with a
-    temperature the warm start's contrastive loss."""
+def batch_loss(expert: nn.Module, batch: SyncNetSample, arithmetic: Arithmetic, hp: HParams, *,
+               contrastive: bool) -> Tensor:
+    """The recipe's BCE, of a pair a sample or over all pairs of a clip's windows; or the warm
+    start's contrastive loss."""
     mel, mouths, label, _ = batch.to(arithmetic.device)
     grouped = mouths.dim() == 5
     with arithmetic.autocast():
         a, v = expert(mel.flatten(0, 1), mouths.flatten(0, 1)) if grouped else expert(mel, mouths)
-    if temperature is not None:
-        return contrastive_loss(a, v, temperature)
-    return all_pairs_loss(a, v, mouths.shape[1]) if grouped else cosine_loss(a, v, label)
+    if not grouped:
+        return cosine_loss(a, v, label)
+    # With other clips in the group, matching a voice to a face is learnt first, and sync late.
+    group = len(a) if hp.cross_clip_negatives else mouths.shape[1]
+    if contrastive:
+        return contrastive_loss(a, v, hp.warm_start_temperature, group)
+    return all_pairs_loss(a, v, group)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -126,8 +131,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         contrastive = state.global_step < args.warm_start_steps
         lr = set_learning_rate(state.optimizer, hp.warm_start_lr if contrastive else hp.syncnet_lr,
                                state.global_step, hp)
-        loss = batch_loss(expert, batch, arithmetic,
-                          hp.warm_start_temperature if contrastive else None)
+        loss = batch_loss(expert, batch, arithmetic, hp, contrastive=contrastive)
         norm = arithmetic.step(loss, state.optimizer, state.global_step + 1, batch.name)
         state.advance(len(batch.name) * ranks.world_size, len(train_clips))
 

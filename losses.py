@@ -17,25 +17,30 @@ def cosine_loss(a: Tensor, v: Tensor, y: Tensor) -> Tensor:
     return _bce(cosine.clamp(0, 1).unsqueeze(1), y)
 
 
-def contrastive_loss(a: Tensor, v: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of finding each sound's mouth, and each mouth's sound, in the batch (InfoNCE).
+def contrastive_loss(a: Tensor, v: Tensor, temperature: float, group: int) -> Tensor:
+    """Cross-entropy of finding each sound's mouth, and each mouth's sound, in its group (InfoNCE).
 
-    a, v: (B, D) unit vectors, row i of both of the same moment, all moments different.
+    The group's mean is taken from all its embeddings first: what the windows of a clip have in
+    common, voice and face, hides at the start what they differ in, and training would not begin.
+    a, v: (C·group, D) unit vectors, row i of both of the same moment, a group in a row.
     """
-    similarity = a.float() @ v.float().T / temperature
-    own = torch.arange(len(a), device=a.device)
-    return (F.cross_entropy(similarity, own) + F.cross_entropy(similarity.T, own)) / 2
+    a, v = (x.float().unflatten(0, (-1, group)) for x in (a, v))
+    a, v = (F.normalize(x - x.mean(1, keepdim=True), dim=2) for x in (a, v))
+    by_sound = (a @ v.transpose(1, 2) / temperature).flatten(0, 1)
+    own = torch.arange(group, device=a.device).repeat(len(a))
+    by_mouth = (v @ a.transpose(1, 2) / temperature).flatten(0, 1)
+    return (F.cross_entropy(by_sound, own) + F.cross_entropy(by_mouth, own)) / 2
 
 
-def all_pairs_loss(a: Tensor, v: Tensor, windows: int) -> Tensor:
-    """`cosine_loss` over all pairs of a sound and a mouth of the same clip, where the matching pairs
-    together weigh as much as the mismatched: what the recipe draws one pair at a time.
+def all_pairs_loss(a: Tensor, v: Tensor, group: int) -> Tensor:
+    """`cosine_loss` over all pairs of a sound and a mouth of the same group, where the matching
+    pairs together weigh as much as the mismatched: what the recipe draws one pair at a time.
 
-    a, v: (C·windows, D) unit vectors, the windows of each of C clips in a row.
+    a, v, group: as `contrastive_loss`.
     """
-    a, v = (x.float().unflatten(0, (-1, windows)) for x in (a, v))
+    a, v = (x.float().unflatten(0, (-1, group)) for x in (a, v))
     cosine = (a @ v.transpose(1, 2)).clamp(0, 1)
-    own = torch.eye(windows, dtype=torch.bool, device=a.device).expand_as(cosine)
+    own = torch.eye(group, dtype=torch.bool, device=a.device).expand_as(cosine)
     matched, mismatched = cosine[own], cosine[~own]
     return (_bce(matched, torch.ones_like(matched))
             + _bce(mismatched, torch.zeros_like(mismatched))) / 2

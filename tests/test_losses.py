@@ -36,13 +36,22 @@ def test_cosine_loss_survives_rounding_above_one():
     assert torch.isfinite(cosine_loss(same, same, torch.zeros(3, 1)))
 
 
-def test_contrastive_loss(embeddings):
+def test_contrastive_loss_compares_centred_embeddings_within_a_group(embeddings):
+    def unit(x):
+        return x / np.linalg.norm(x)
+
     a, v = embeddings
-    scores = a @ v.T / 0.1
-    def softmax(s):
-        return np.exp(s) / np.exp(s).sum(1, keepdims=True)
-    expected = -(np.log(np.diag(softmax(scores))) + np.log(np.diag(softmax(scores.T)))).mean() / 2
-    assert contrastive_loss(tensor(a), tensor(v), 0.1).item() == pytest.approx(expected, abs=CLOSE)
+    log_shares = []
+    for group in (range(0, 3), range(3, 6)):
+        sounds = [unit(a[i] - a[group].mean(0)) for i in group]
+        mouths = [unit(v[i] - v[group].mean(0)) for i in group]
+        for k in range(3):
+            to_mouths = [np.exp(sounds[k] @ mouth / 0.1) for mouth in mouths]
+            to_sounds = [np.exp(mouths[k] @ sound / 0.1) for sound in sounds]
+            log_shares += [np.log(to_mouths[k] / sum(to_mouths)),
+                           np.log(to_sounds[k] / sum(to_sounds))]
+    loss = contrastive_loss(tensor(a), tensor(v), 0.1, group=3)
+    assert loss.item() == pytest.approx(-np.mean(log_shares), abs=CLOSE)
 
 
 def test_all_pairs_loss_weighs_matching_pairs_as_much_as_the_others(embeddings):
