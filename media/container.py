@@ -75,9 +75,16 @@ class Display:
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels as displayed."""
-        if self.rotate_code in (None, cv2.ROTATE_180):
-            return self.width, self.height
-        return self.height, self.width
+        return self._turned((self.width, self.height))
+
+    def resized(self, size: tuple[int, int]) -> "Display":
+        """The same view at another (width, height) as displayed."""
+        width, height = self._turned(size)
+        return dataclasses.replace(self, width=width, height=height)
+
+    def _turned(self, size: tuple[int, int]) -> tuple[int, int]:
+        upright = self.rotate_code in (None, cv2.ROTATE_180)
+        return size if upright else size[::-1]
 
 
 def probe(path: str | os.PathLike) -> MediaInfo:

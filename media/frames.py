@@ -31,19 +31,25 @@ logger = logging.getLogger(__name__)
 # in 16 bits where chroma is interpolated from row to row.
 EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 UNTAGGED = 2  # AVCOL_SPC_UNSPECIFIED
+SHRINKING = EXACT & ~Interpolation.BILINEAR | Interpolation.AREA
 # Part of a frame by which a source frame may come too early: the nearest in time; ties go back.
 NEAREST = 0.45
 
 
 def read_frames(
-    path: str | os.PathLike, *, fps: float | None = None, max_frames: int | None = None
+    path: str | os.PathLike,
+    *,
+    fps: float | None = None,
+    max_frames: int | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield the frames of a video as displayed, one for each 1/fps seconds from its first frame on.
 
     Frames are (H, W, 3) uint8 BGR, C-contiguous, each an array of its own. Rotation, mirroring and
     sample aspect ratio are applied; HDR is mapped to bt709. Timestamps decide which source frame is
     shown when, so a variable rate becomes constant; fps None means the file's average rate, at
-    which a constant-rate file gives each of its frames once. max_frames: at least 1.
+    which a constant-rate file gives each of its frames once. max_frames: at least 1. size: (width,
+    height) as displayed to which frames are shrunk, at a fraction of the cost of doing so later.
 
     Damaged packets and a file cut short are logged, and what can be decoded is yielded. MediaError,
     raised when the first frame is asked for, if there is no video, nothing can be decoded, or
@@ -61,7 +67,7 @@ def read_frames(
         decoded = decode(container, stream, path)
         screen, count = None, 0
         for frame, repeats in _at_constant_rate(decoded, source_rate, rate, duration):
-            screen = screen or _Screen(frame, display(frame, stream))
+            screen = screen or _Screen(frame, display(frame, stream), size)
             image = screen.show(frame)
             for repeat in range(repeats):
                 # Callers paint on frames, so a repeated one must not share its pixels.
@@ -109,10 +115,14 @@ def _at_constant_rate(
 
 
 class _Screen:
-    """Turns decoded frames of one stream into displayed arrays, all of the first one's size."""
+    """Turns decoded frames of one stream into displayed arrays of one size, the first one's if None
+    is given."""
 
-    def __init__(self, first: av.VideoFrame, view: Display) -> None:
-        self.view = view
+    def __init__(
+        self, first: av.VideoFrame, view: Display, size: tuple[int, int] | None
+    ) -> None:
+        self.view = view if size is None else view.resized(size)
+        self.interpolation = EXACT if self.view == view else SHRINKING
         # Untagged video is bt709 in HD and bt601 in SD, as players take it; swscale knows only
         # the latter.
         self.untagged_matrix = (
@@ -130,7 +140,7 @@ class _Screen:
             "gbrp16le" if is_hdr else "gbrp",
             src_colorspace=self.untagged_matrix if frame.colorspace == UNTAGGED else None,
             dst_color_range=ColorRange.JPEG,
-            interpolation=EXACT,
+            interpolation=self.interpolation,
         )
         depth = np.uint16 if is_hdr else np.uint8
         green, blue, red = (_pixels(plane, depth) for plane in planar.planes)

@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from av.stream import Disposition
@@ -131,6 +132,36 @@ def test_sample_aspect_ratio_widens(tmp_path: Path) -> None:
     video = media.probe(clip).video
     assert (video.width, video.height) == (96, 48)
     assert [frame.shape for frame in media.read_frames(clip)] == [(48, 96, 3)] * 3
+
+
+@pytest.mark.parametrize("size", [(30, 20), (16, 12), (21, 17), (48, 48)])
+@pytest.mark.parametrize("matrix", [(1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, 1), (0, 1, 1, 0)])
+def test_frames_are_shrunk_by_averaging(
+    tmp_path: Path, size: tuple[int, int], matrix: tuple[int, int, int, int]
+) -> None:
+    rng = np.random.default_rng(0)
+    texture = cv2.resize(rng.integers(0, 256, (16, 20, 1), np.uint8), (64, 48))
+    clip = make_clip(tmp_path / "a.mp4", [cv2.merge([texture] * 3)] * 3)
+    set_display_matrix(clip, *matrix)
+    whole = next(media.read_frames(clip))
+    small = list(media.read_frames(clip, size=size))
+    assert [frame.shape for frame in small] == [(size[1], size[0], 3)] * 3
+    expected = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    np.testing.assert_allclose(small[0], expected, atol=3)
+    assert abs(np.mean(small[0].astype(float) - expected)) < 0.5
+
+
+def test_the_full_size_asked_for_changes_nothing(tmp_path: Path) -> None:
+    clip = noise_clip(tmp_path / "a.mp4", count=2)
+    for shown, whole in zip(media.read_frames(clip, size=(64, 48)), media.read_frames(clip)):
+        np.testing.assert_array_equal(shown, whole)
+
+
+def test_shrunk_frames_have_the_sample_aspect_ratio_put_right(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", [CORNER] * 3, sample_aspect_ratio=Fraction(3, 2))
+    small = next(media.read_frames(clip, size=(48, 24)))
+    np.testing.assert_allclose(small[[4, 4, 12], [8, 30, 8]], [[220] * 3, [60] * 3, [60] * 3],
+                               atol=3)  # fmt: skip
 
 
 def test_odd_size(tmp_path: Path) -> None:
