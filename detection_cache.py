@@ -12,7 +12,7 @@ from faces import FrameFaces
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1    # raise it when detection gives other boxes for the same settings
+_VERSION = 2    # raise it when detection gives other boxes for the same settings
 
 
 class DetectionCache:

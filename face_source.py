@@ -11,6 +11,7 @@ import media
 from errors import InputError
 
 IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+WHOLE = (0, -1, 0, -1)  # the crop that leaves all
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class FaceSource:
     size: tuple[int, int]                               # (width, height) of a prepared frame
     resize_factor: int = 1
     rotate: bool = False                                # 90° clockwise
-    crop: tuple[int, int, int, int] = (0, -1, 0, -1)    # top bottom left right; -1 = to the end
+    crop: tuple[int, int, int, int] = WHOLE             # top bottom left right; -1 = to the end
     still: np.ndarray | None = None                     # the one prepared frame of a picture
     length: int | None = None                           # frames in the source, as far as known
 
@@ -49,10 +50,22 @@ class FaceSource:
         for frame in media.read_frames(self.path, fps=self.fps):
             yield prepare(frame, self.resize_factor, self.rotate, self.crop)
 
+    def read_shrunk(self, size: tuple[int, int]) -> Iterator[np.ndarray]:
+        """The frames of `read`, of this (width, height) where they can be decoded to it, else as
+        they are: the caller shrinks those."""
+        # A kind of source with a `read` of its own may prepare its frames in other ways.
+        own_read = type(self).read is not FaceSource.read
+        if own_read or self.still is not None or self.crop != WHOLE:
+            yield from self.read()
+            return
+        decoded = size[::-1] if self.rotate else size
+        for frame in media.read_frames(self.path, fps=self.fps, size=decoded):
+            yield cv2.rotate(frame, cv2.ROTATE_90_CLOCKWISE) if self.rotate else frame
+
 
 def open_source(path: str | Path, *, static: bool = False, fps: float = 25.0,
                 resize_factor: int = 1, rotate: bool = False,
-                crop: Sequence[int] = (0, -1, 0, -1)) -> FaceSource:
+                crop: Sequence[int] = WHOLE) -> FaceSource:
     """Look at a video or picture and prepare its first frame. InputError if it is neither.
 
     static: use the first frame only. fps: of the result, where the source is a picture or static;

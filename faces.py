@@ -18,6 +18,7 @@ Blend = Literal["feather", "none"]
 log = logging.getLogger(__name__)
 
 _CUT_SCORE = 27.0           # PySceneDetect's default threshold for a content cut, same measure
+_THUMBNAIL = 128            # long side in pixels at which shots are compared
 _SEARCH_EVERY = 12          # frames for which a tracking detector may do without a full search
 _SEARCH_EMPTY_EVERY = 4     # and the same where no face is seen
 _NO_FACES = np.zeros((0, 5), np.float32)
@@ -32,17 +33,20 @@ class FrameFaces(NamedTuple):
 
 
 def detect_faces(frames: Iterable[np.ndarray], detector: Detector, *, det_size: int = 640,
-                 batch_size: int = 16) -> Iterator[FrameFaces]:
+                 batch_size: int = 16,
+                 frame_size: tuple[int, int] | None = None) -> Iterator[FrameFaces]:
     """Find all faces of each frame and the shot cuts, holding `batch_size` frames at a time.
 
-    frames: (H, W, 3) uint8 BGR, all of one size.
+    frames: (H, W, 3) uint8 BGR, all of one size: full, or already of their `search_size`.
     det_size: long side in pixels to which frames are shrunk for the search; 0 = full size.
+    frame_size: full (width, height), in which boxes are told; None = that of `frames`.
     """
     frames, previous = iter(frames), None
     tracker = _Tracker(detector) if detector.tracks else None
     while batch := list(islice(frames, batch_size)):
-        scale = min(1.0, det_size / max(batch[0].shape[:2])) if det_size else 1.0
-        images = [_shrink(frame, scale) for frame in batch]
+        full = frame_size or batch[0].shape[1::-1]
+        scale = _search_scale(full, det_size)
+        images = [_shrink(frame, search_size(full, det_size)) for frame in batch]
         cuts = []
         for image in images:
             thumbnail = _thumbnail(image)
@@ -51,6 +55,17 @@ def detect_faces(frames: Iterable[np.ndarray], detector: Detector, *, det_size: 
         found = tracker.follow(images, cuts) if tracker else _detect_batch(images, detector)
         for boxes, is_cut in zip(found, cuts, strict=True):
             yield FrameFaces(boxes / np.float32([scale, scale, scale, scale, 1]), is_cut)
+
+
+def search_size(frame_size: tuple[int, int], det_size: int) -> tuple[int, int]:
+    """(width, height) at which faces are searched for in frames of (width, height)."""
+    scale = _search_scale(frame_size, det_size)
+    width, height = frame_size
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _search_scale(frame_size: tuple[int, int], det_size: int) -> float:
+    return min(1.0, det_size / max(frame_size)) if det_size else 1.0
 
 
 class _Tracker:
@@ -115,16 +130,15 @@ def _detect_batch(images: Sequence[np.ndarray], detector: Detector) -> list[np.n
         return _detect_batch(images[:half], detector) + _detect_batch(images[half:], detector)
 
 
-def _shrink(image: np.ndarray, scale: float) -> np.ndarray:
-    if scale == 1:
+def _shrink(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if image.shape[1::-1] == size:
         return image
-    height, width = image.shape[:2]
-    size = max(1, round(width * scale)), max(1, round(height * scale))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:
-    return cv2.cvtColor(_shrink(image, min(1.0, 128 / max(image.shape[:2]))), cv2.COLOR_BGR2HSV)
+    small = _shrink(image, search_size(image.shape[1::-1], _THUMBNAIL))
+    return cv2.cvtColor(small, cv2.COLOR_BGR2HSV)
 
 
 def _content_change(a: np.ndarray, b: np.ndarray) -> float:

@@ -12,7 +12,8 @@ from tqdm import tqdm
 from detection_cache import DetectionCache
 from face_detection import Detector
 from face_source import FaceSource
-from faces import Blend, FrameFaces, crop_face, detect_faces, pad_boxes, paste_face
+from faces import (
+    Blend, FrameFaces, crop_face, detect_faces, pad_boxes, paste_face, search_size)
 from generator import LipGenerator, PendingFaces
 from prefetch import prefetch
 from tracking import FaceSelect, follow, smooth_boxes
@@ -56,9 +57,11 @@ def find_faces(source: FaceSource, n_frames: int, detector: Detector, *, det_siz
     cached = cache.load(n_frames)
     if cached is not None:
         return cached
-    frames = prefetch(clock.each("decode", islice(source.read(), n_frames)), _FRAMES_AHEAD)
+    small = source.read_shrunk(search_size(source.size, det_size))
+    frames = prefetch(clock.each("decode", islice(small, n_frames)), _FRAMES_AHEAD)
     with closing(frames):
-        found = detect_faces(frames, detector, det_size=det_size, batch_size=batch_size)
+        found = detect_faces(frames, detector, det_size=det_size, batch_size=batch_size,
+                             frame_size=source.size)
         detections = list(tqdm(clock.each("find faces", found), "find faces", unit="frame",
                                total=min(n_frames, source.length or n_frames),
                                disable=not progress))

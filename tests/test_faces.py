@@ -42,6 +42,14 @@ def test_boxes_come_back_in_full_frame_pixels_and_in_batches():
         np.testing.assert_allclose(faces.boxes[0], [200 + 20 * i, 300, 280 + 20 * i, 380, 1])
 
 
+def test_frames_shrunk_beforehand_give_boxes_of_full_frames():
+    detector = BrightSquareDetector()
+    small = [cv2.resize(frame_with_square(200, 300), (640, 360), interpolation=cv2.INTER_AREA)]
+    found, = detect_faces(small, detector, det_size=640, frame_size=(1280, 720))
+    np.testing.assert_allclose(found.boxes[0], [200, 300, 280, 380, 1])
+    assert detector.batches == [[(360, 640)]]
+
+
 def test_full_size_detection():
     detector = BrightSquareDetector()
     list(detect_faces([frame_with_square(10, 10)], detector, det_size=0))

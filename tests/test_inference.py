@@ -188,6 +188,24 @@ def test_a_cut_moves_the_box_at_once(voice, checkpoint, tmp_path, encoded):
     assert before[-1] < 160 < after[0]
 
 
+def test_the_search_sees_small_frames_and_finds_full_boxes(voice, checkpoint, tmp_path, encoded):
+    clip = make_clip(tmp_path / "big.mp4", [cv2.resize(scene((80, 30, 160)), (960, 720))] * 38)
+    seen = []
+
+    class Square:
+        name, tracks = "square", False
+
+        def detect(self, images):
+            seen.extend(image.shape for image in images)
+            return [np.array([[100, 60, 200, 180, 1]], np.float32)] * len(images)
+
+    lip_sync(clip, voice, tmp_path / "out.mp4", checkpoint=checkpoint, face_detector=Square(),
+             det_size=320, blend="none", pads=(0, 0, 0, 0))
+    assert seen == [(240, 320, 3)] * 38
+    columns = changed_columns(read(clip)[9], encoded[9])
+    assert columns[0] == 300 and columns[-1] == 599
+
+
 def test_rotation_metadata_is_honoured(talk, voice, checkpoint, tmp_path):
     sideways = [cv2.rotate(frame, cv2.ROTATE_90_COUNTERCLOCKWISE) for frame in read(talk)]
     clip = make_clip(tmp_path / "phone.mp4", sideways)
