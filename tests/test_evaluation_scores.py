@@ -86,6 +86,17 @@ def test_bad_videos_are_named_and_counted(run, weights, tmp_path, capsys):
     assert len((tmp_path / "results" / "all_scores.txt").read_text().splitlines()) == 1
 
 
+def test_a_clip_in_which_no_face_is_seen_is_scored_and_noted(run, weights, tmp_path, capsys):
+    face_clip(tmp_path / "clips" / "b.mp4", 8)
+    gray = [np.full((64, 64, 3), 90, np.uint8)] * 8
+    make_clip(tmp_path / "clips" / "a.mp4", gray, rate=30, sound=noise(8 / 30), sound_codec="aac")
+    rows = run(calculate_scores_LRS, tmp_path / "clips", "--initial_model", weights)
+    assert rows["a.mp4"]["note"] == (
+        "converted from 30 to 25 frames a second; no face seen in it")
+    assert rows["a.mp4"]["lse_d"] != "" and rows["b.mp4"]["note"] == ""
+    assert "2 face tracks, 1 of them with a note" in capsys.readouterr().out
+
+
 def test_where_nothing_can_be_scored_no_result_is_left(run, weights, tmp_path):
     clips, results = tmp_path / "clips", tmp_path / "results"
     clips.mkdir()

@@ -17,6 +17,7 @@ class LevelJudge:
 
     name = "levels"
     inside_only = True
+    takes_whole_clips = False
 
     def crop(self, frame, track, i):
         x1, y1, x2, y2 = track.boxes[i].astype(int)

@@ -27,9 +27,7 @@ def main() -> None:
     args = parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = score_command.settings_from(args)
-    # SyncNet takes the whole frame of such a clip; the expert needs the face's box.
-    detector = None if args.expert is None else flags.detector_of(
-        args, choose_device(args.device))
+    detector = flags.detector_of(args, choose_device(args.device))
     score_command.score_folder(
         args, settings.judge.name,
         lambda path, name: score_face_clip(path, name, settings, detector))

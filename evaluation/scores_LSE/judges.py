@@ -23,6 +23,8 @@ class Judge(Protocol):
     name: str
     # Whether comparisons past the clip's ends are left out; as published they meet zeros.
     inside_only: bool
+    # Whether a clip that one face fills is judged by its whole frames, or the face is cropped.
+    takes_whole_clips: bool
 
     def crop(self, frame: np.ndarray, track: FaceTrack, i: int) -> np.ndarray:
         """The face of frame `i` of a track as the network takes it: (S, S, 3) uint8 BGR."""
@@ -39,6 +41,7 @@ class SyncNetJudge:
 
     name = "syncnet_v2"
     inside_only = False
+    takes_whole_clips = True
 
     def __init__(self, model: S) -> None:
         self._model = model
@@ -63,6 +66,7 @@ class ExpertJudge:
 
     name = "expert"
     inside_only = True
+    takes_whole_clips = False
 
     def __init__(self, expert: SyncExpert) -> None:
         self._expert = expert

@@ -81,7 +81,9 @@ def summary(rows: Sequence[Row]) -> str:
         lse_c = sum(row.lse_c for row in scored) / len(scored)
         lines += [f"Average Confidence (LSE-C, {scored[0].network}): {lse_c:.4f}",
                   f"Average Minimum Distance (LSE-D, {scored[0].network}): {lse_d:.4f}"]
-    lines.append(f"scored {len(scored_videos)} of {len(videos)} videos, {len(scored)} face tracks")
+    noted = sum(bool(row.note) for row in scored)
+    lines.append(f"scored {len(scored_videos)} of {len(videos)} videos, {len(scored)} face tracks"
+                 + (f", {noted} of them with a note in scores.csv" if noted else ""))
     if failed:
         lines.append(f"{len(failed)} without a score, which the means leave out:")
         lines += [f"  {_name(row)}: {row.note}" for row in failed]

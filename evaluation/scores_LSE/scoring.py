@@ -23,6 +23,8 @@ from media import probe, read_audio, read_frames
 
 log = logging.getLogger(__name__)
 
+_LOOK_EVERY = 25    # frames, between looks for a face in a clip that is scored without finding it
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -38,23 +40,33 @@ class Settings:
     min_face: float = 100           # pixels
 
 
-def score_face_clip(path: Path, name: str, settings: Settings,
-                    detector: Detector | None = None) -> list[Row]:
-    """The row of a clip that one face fills, as those of LRS2: its whole frame is SyncNet's input.
+def score_face_clip(path: Path, name: str, settings: Settings, detector: Detector) -> list[Row]:
+    """The row of a clip that one face fills, as those of LRS2.
 
-    detector: finds the face for a judge that needs it cropped. InputError (one line) if the clip
-    cannot be read, has no sound, no face or fewer than six frames.
+    SyncNet takes each frame whole; where no face is seen in it, the row's note says so. For the
+    expert the face is cropped. InputError (one line) if the clip cannot be read, has no sound, no
+    face to crop or fewer than six frames.
     """
     wav, note = _sound(path), _rate_note(path)
-    track = None if detector is None else FaceTrack(0, follow_face(path, detector, fps=FPS))
+    track = None
+    if not settings.judge.takes_whole_clips:
+        track = FaceTrack(0, follow_face(path, detector, fps=FPS))
     scorer = _TrackScorer(Row(name, settings.judge.name, track=0, first_frame=0, note=note),
                           settings)
+    face_seen = track is not None
     for i, frame in enumerate(read_frames(path, fps=FPS)):
         if track is None:
             scorer.add(cv2.resize(frame, (FACE_SIZE, FACE_SIZE)))
         elif i < track.end:
             scorer.add(settings.judge.crop(frame, track, i))
-    return [scorer.row(wav)]
+        if not face_seen and i % _LOOK_EVERY == 0:
+            face_seen = len(next(detect_faces([frame], detector)).boxes) > 0
+    row = scorer.row(wav)
+    if not face_seen:
+        # The published scripts do not look; a detector may fail on a tight crop: no reason to skip.
+        log.warning("%s: no face seen in it, scored all the same", path)
+        row = dataclasses.replace(row, note="; ".join(filter(None, [note, "no face seen in it"])))
+    return [row]
 
 
 def score_face_tracks(path: Path, name: str, settings: Settings, detector: Detector) -> list[Row]:
