@@ -20,7 +20,8 @@ from clips import check_clips
 from dataset import Wav2LipDataset
 from distributed import choose_device
 from face_detection import load_detector
-from faces import detect_faces
+from face_source import open_source
+from faces import detect_faces, search_size
 from generator import LipGenerator
 from inference import lip_sync
 from models import Wav2Lip
@@ -66,10 +67,12 @@ def overhead(device: str) -> None:
     target = choose_device(device)
     with tempfile.TemporaryDirectory() as folder:
         clip, voice, weights = _material(Path(folder), seconds=10, size=(1280, 720))
-        frames = list(media.read_frames(clip))
+        source = open_source(clip)
+        # As lip_sync decodes them: detection alone is not to be charged with what decoding does.
+        frames = list(source.read_shrunk(search_size(source.size, det_size=640)))
         start = time.perf_counter()
         detector = load_detector("auto", device=target)
-        list(detect_faces(frames, detector))
+        list(detect_faces(frames, detector, det_size=640, frame_size=source.size))
         detection = time.perf_counter() - start
         fast = LipGenerator.load(weights, target)
         mels = np.zeros((fast.batch_size, 80, 16), np.float32)
