@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     if Path(args.out).suffix != ".safetensors":
         raise InputError(f"--out {args.out}: end the name with .safetensors")
-    weights = {key: value.half() if value.is_floating_point() else value
+    weights = {key: (value.half() if value.is_floating_point() else value).contiguous()
                for key, value in checkpoint.load_weights(args.checkpoint_path).items()}
     if overflown := [key for key, value in weights.items() if value.is_floating_point()
                      and not torch.isfinite(value).all()]:

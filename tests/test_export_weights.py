@@ -11,7 +11,7 @@ from models import Wav2Lip
 
 @pytest.fixture
 def trained(tmp_path):
-    model = fill(Wav2Lip(width=0.125)).eval()
+    model = fill(Wav2Lip(width=0.125)).eval().to(memory_format=torch.channels_last)
     path = tmp_path / "checkpoint_step000000001.pth"
     optimizer = torch.optim.Adam(model.parameters())
     checkpoint.save(path, {"state_dict": model.state_dict(), "optimizer": optimizer.state_dict(),
