@@ -1,4 +1,6 @@
 """The trained generator, made fast for one device: uint8 faces in, uint8 faces out."""
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,16 +20,13 @@ _CPU_BATCH = 8      # a larger batch is no faster on a CPU, and every waiting fr
 
 
 class PendingFaces(NamedTuple):
-    """Faces on their way back from the device."""
+    """Faces that are being drawn. arrive: waits for them, (N, 96, 96, 3) uint8 on the host."""
 
-    faces: Tensor                           # (N, 96, 96, 3) uint8 on the host
-    arrived: torch.cuda.Event | None        # None: they are there
+    arrive: Callable[[], Tensor]
 
     def wait(self) -> np.ndarray:
         """(N, 96, 96, 3) uint8 BGR."""
-        if self.arrived is not None:
-            self.arrived.synchronize()
-        return self.faces.numpy()
+        return self.arrive().numpy()
 
 
 class LipGenerator:
@@ -46,6 +45,7 @@ class LipGenerator:
         if self.precision == "fp16" and device.type == "cpu":
             raise InputError("--precision fp16 needs a GPU: use bf16 or fp32 on the CPU")
         self.batch_size = min(batch_size, _CPU_BATCH) if device.type == "cpu" else batch_size
+        self._lanes = _cpu_lanes() if device.type == "cpu" else None
         self._model = fold_batch_norm(model).to(
             device, _DTYPES[self.precision], memory_format=torch.channels_last)
 
@@ -55,14 +55,13 @@ class LipGenerator:
         """From a weight file of any format and width; CheckpointError if it is no generator."""
         return cls(checkpoint.load_model(path, Wav2Lip), device, precision, batch_size)
 
-    @torch.inference_mode()
     def submit(self, mels: np.ndarray, faces: np.ndarray) -> PendingFaces:
-        """Start drawing faces whose mouths say the sound; on a GPU this returns at once.
+        """Start drawing faces whose mouths say the sound; this returns at once.
 
         mels: (N, 80, 16) float32 mel windows. faces: (N, 96, 96, 3) uint8 BGR crops.
         """
         try:
-            return self._submit(mels, faces)
+            return self._start(mels, faces)
         except torch.OutOfMemoryError:
             if len(faces) == 1:
                 raise InputError("one frame alone exceeds the GPU's memory: "
@@ -70,29 +69,48 @@ class LipGenerator:
         half = len(faces) // 2
         self.batch_size = max(1, half)
         parts = [self.submit(mels[:half], faces[:half]), self.submit(mels[half:], faces[half:])]
-        return PendingFaces(torch.from_numpy(np.concatenate([part.wait() for part in parts])), None)
+        return PendingFaces(lambda: torch.cat([part.arrive() for part in parts]))
 
-    def _submit(self, mels: np.ndarray, faces: np.ndarray) -> PendingFaces:
+    def _start(self, mels: np.ndarray, faces: np.ndarray) -> PendingFaces:
+        if self._lanes:
+            return PendingFaces(self._lanes.submit(self._draw, mels, faces).result)
+        drawn = self._draw(mels, faces)
+        if self.device.type != "cuda":
+            return PendingFaces(drawn.cpu)
+        host = torch.empty(drawn.shape, dtype=torch.uint8, pin_memory=True)
+        host.copy_(drawn, non_blocking=True)
+        arrived = torch.cuda.Event()
+        arrived.record()
+
+        def arrive() -> Tensor:
+            arrived.synchronize()
+            return host
+        return PendingFaces(arrive)
+
+    @torch.inference_mode()
+    def _draw(self, mels: np.ndarray, faces: np.ndarray) -> Tensor:
+        """(N, 96, 96, 3) uint8 BGR on the device."""
         mel = self._to_device(mels).unsqueeze(1).to(_DTYPES[self.precision])
         # From here on NCHW, with the channels last in memory as they came.
         face = self._to_device(faces).permute(0, 3, 1, 2).to(_DTYPES[self.precision]) / 255
         masked = face.clone()
         masked[:, :, face.shape[2] // 2:] = 0
         g = self._model(mel, torch.cat([masked, face], dim=1))
-        drawn = (g.float() * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-        if self.device.type != "cuda":
-            return PendingFaces(drawn.cpu(), None)
-        host = torch.empty(drawn.shape, dtype=torch.uint8, pin_memory=True)
-        host.copy_(drawn, non_blocking=True)
-        arrived = torch.cuda.Event()
-        arrived.record()
-        return PendingFaces(host, arrived)
+        return (g.float() * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
     def _to_device(self, array: np.ndarray) -> Tensor:
         tensor = torch.from_numpy(array)
         if self.device.type != "cuda":
             return tensor.to(self.device)
         return tensor.pin_memory().to(self.device, non_blocking=True)
+
+
+def _cpu_lanes() -> ThreadPoolExecutor:
+    """Two threads that draw a batch each, with half of torch's threads. All of them in one batch
+    would wait for one another after every layer, and spin while the encoder wants the core."""
+    threads = torch.get_num_threads()
+    return ThreadPoolExecutor(min(2, threads), initializer=torch.set_num_threads,
+                              initargs=(max(1, threads // 2),))
 
 
 def _auto_precision(device: torch.device) -> Precision:

@@ -55,16 +55,25 @@ def test_an_exhausted_gpu_halves_the_batch(monkeypatch):
     generator = LipGenerator(fill(Wav2Lip(width=0.0625)), CPU, "fp32", batch_size=8)
     mels, faces = inputs(7)
     whole = generator.submit(mels, faces).wait()
-    submit = generator._submit
+    start = generator._start
 
     def small_gpu(mels, faces):
         if len(faces) > 2:
             raise torch.OutOfMemoryError
-        return submit(mels, faces)
+        return start(mels, faces)
 
-    monkeypatch.setattr(generator, "_submit", small_gpu)
+    monkeypatch.setattr(generator, "_start", small_gpu)
     np.testing.assert_allclose(generator.submit(mels, faces).wait().astype(int), whole, atol=1)
     assert generator.batch_size <= 2
+
+
+def test_batches_in_flight_arrive_as_they_were_submitted():
+    generator = LipGenerator(fill(Wav2Lip(width=0.0625)), CPU, "fp32")
+    mels, faces = inputs(6)
+    alone = [generator.submit(mels[i:i + 1], faces[i:i + 1]).wait() for i in range(6)]
+    pending = [generator.submit(mels[i:i + 1], faces[i:i + 1]) for i in range(6)]
+    for i in reversed(range(6)):
+        assert np.array_equal(pending[i].wait(), alone[i])
 
 
 def test_fp16_on_a_cpu_is_refused():
