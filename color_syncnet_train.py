@@ -45,15 +45,15 @@ waiting, rule out what usually causes it:
 - too little data, or clips so short that mismatched windows hardly differ: see the line at the
   start; try --hparams min_negative_offset=5,cross_clip_negatives=0.5
 - learning rate too high or low:  --hparams syncnet_lr=3e-4,lr_warmup_steps=500
-- or start with a contrastive loss over the whole batch: --warm_start_steps 2000"""
+- or start with a contrastive loss: --warm_start_steps 2000 --all_pairs"""
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_training_flags(parser)
     parser.add_argument("--warm_start_steps", type=int, default=0, metavar="N",
-                        help="first N steps with a contrastive loss over the whole batch "
-                        "(default 0: the paper's recipe)")
+                        help="first N steps with a contrastive loss among the windows of a clip, or "
+                        "of the batch with cross_clip_negatives (default 0: the paper's recipe)")
     parser.add_argument("--all_pairs", action=argparse.BooleanOptionalAction, default=False,
                         help="the recipe's loss over all pairs of grouped_windows windows of each "
                         "of grouped_clips clips, not over one pair a sample (the paper's recipe)")
