@@ -1,6 +1,7 @@
 """The trained generator, made fast for one device: uint8 faces in, uint8 faces out."""
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -55,26 +56,34 @@ class LipGenerator:
         """From a weight file of any format and width; CheckpointError if it is no generator."""
         return cls(checkpoint.load_model(path, Wav2Lip), device, precision, batch_size)
 
-    def submit(self, mels: np.ndarray, faces: np.ndarray) -> PendingFaces:
+    def submit(self, mels: np.ndarray, faces: np.ndarray,
+               busy: Callable[[], AbstractContextManager] = nullcontext) -> PendingFaces:
         """Start drawing faces whose mouths say the sound; this returns at once.
 
-        mels: (N, 80, 16) float32 mel windows. faces: (N, 96, 96, 3) uint8 BGR crops.
+        mels: (N, 80, 16) float32 mel windows. faces: (N, 96, 96, 3) uint8 BGR crops. busy: opened,
+        in whichever thread, while a batch is worked on or waited for.
         """
         try:
-            return self._start(mels, faces)
+            return self._start(mels, faces, busy)
         except torch.OutOfMemoryError:
             if len(faces) == 1:
                 raise InputError("one frame alone exceeds the GPU's memory: "
                                  "use --device cpu") from None
         half = len(faces) // 2
         self.batch_size = max(1, half)
-        parts = [self.submit(mels[:half], faces[:half]), self.submit(mels[half:], faces[half:])]
+        parts = [self.submit(mels[:half], faces[:half], busy),
+                 self.submit(mels[half:], faces[half:], busy)]
         return PendingFaces(lambda: torch.cat([part.arrive() for part in parts]))
 
-    def _start(self, mels: np.ndarray, faces: np.ndarray) -> PendingFaces:
+    def _start(self, mels: np.ndarray, faces: np.ndarray,
+               busy: Callable[[], AbstractContextManager]) -> PendingFaces:
+        def draw() -> Tensor:
+            with busy():
+                return self._draw(mels, faces)
+
         if self._lanes:
-            return PendingFaces(self._lanes.submit(self._draw, mels, faces).result)
-        drawn = self._draw(mels, faces)
+            return PendingFaces(self._lanes.submit(draw).result)
+        drawn = draw()
         if self.device.type != "cuda":
             return PendingFaces(drawn.cpu)
         host = torch.empty(drawn.shape, dtype=torch.uint8, pin_memory=True)
@@ -83,7 +92,8 @@ class LipGenerator:
         arrived.record()
 
         def arrive() -> Tensor:
-            arrived.synchronize()
+            with busy():
+                arrived.synchronize()
             return host
         return PendingFaces(arrive)
 

@@ -1,4 +1,5 @@
 """The stages of lip-syncing, each overlapping the next: find the face, redraw it, paste it back."""
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +31,7 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
+        self._lock = threading.Lock()
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -37,7 +39,8 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[stage] += time.perf_counter() - start
+            with self._lock:
+                self.seconds[stage] += time.perf_counter() - start
 
     def each(self, stage: str, items: Iterable[Item]) -> Iterator[Item]:
         """The items; what computing each takes goes to the stage."""
@@ -121,18 +124,16 @@ def _redraw(jobs: Iterator[_Job], generator: LipGenerator, clock: Stopwatch) -> 
     on_device: tuple[list[_Job], PendingFaces | None] = ([], None)
     while batch := list(islice(jobs, generator.batch_size)):
         with_face = [job for job in batch if job.face is not None]
-        with clock("generate"):
-            pending = generator.submit(np.stack([job.mel for job in with_face]),
-                                       np.stack([job.face for job in with_face])
-                                       ) if with_face else None
-        yield from _finish(*on_device, clock)
+        pending = generator.submit(np.stack([job.mel for job in with_face]),
+                                   np.stack([job.face for job in with_face]),
+                                   busy=lambda: clock("generate")) if with_face else None
+        yield from _finish(*on_device)
         on_device = batch, pending
-    yield from _finish(*on_device, clock)
+    yield from _finish(*on_device)
 
 
-def _finish(batch: list[_Job], pending: PendingFaces | None, clock: Stopwatch) -> Iterator[_Job]:
+def _finish(batch: list[_Job], pending: PendingFaces | None) -> Iterator[_Job]:
     if pending is not None:
-        with clock("generate"):
-            drawn = iter(pending.wait())
+        drawn = iter(pending.wait())
     for job in batch:
         yield job if job.face is None else job._replace(face=next(drawn))

@@ -1,4 +1,7 @@
 """The fast generator draws what the network draws."""
+import threading
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -57,14 +60,27 @@ def test_an_exhausted_gpu_halves_the_batch(monkeypatch):
     whole = generator.submit(mels, faces).wait()
     start = generator._start
 
-    def small_gpu(mels, faces):
+    def small_gpu(mels, faces, busy):
         if len(faces) > 2:
             raise torch.OutOfMemoryError
-        return start(mels, faces)
+        return start(mels, faces, busy)
 
     monkeypatch.setattr(generator, "_start", small_gpu)
     np.testing.assert_allclose(generator.submit(mels, faces).wait().astype(int), whole, atol=1)
     assert generator.batch_size <= 2
+
+
+def test_time_is_counted_where_the_batch_is_drawn():
+    generator = LipGenerator(fill(Wav2Lip(width=0.0625)), CPU, "fp32")
+    threads = []
+
+    @contextmanager
+    def busy():
+        threads.append(threading.current_thread())
+        yield
+
+    generator.submit(*inputs(), busy).wait()
+    assert len(threads) == 1 and threads[0] is not threading.current_thread()
 
 
 def test_batches_in_flight_arrive_as_they_were_submitted():
