@@ -190,7 +190,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="whom to follow where several faces are seen")
     add("--on_no_face", choices=["keep", "error"], default="keep",
         help="frames without a face: keep them untouched, or stop before generating")
-    add("--cache_dir", default=str(Path.home() / ".cache" / "wav2lip"),
+    add("--cache_dir", default=_home_cache(),
         help="where found faces are kept for the next run; '' keeps none")
     add("--blend", choices=["feather", "none"], default="feather",
         help="feather: lower half of the box with a soft border; none: the whole box, hard")
@@ -204,6 +204,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def _boolean(text: str) -> bool:
     if text.lower() in ("true", "yes", "1"):
+def _home_cache() -> str:
+    try:
+        return str(Path.home() / ".cache" / "wav2lip")
+    except RuntimeError:    # a container's user may have no home
+        return ""
+
+
         return True
     if text.lower() in ("false", "no", "0"):
         return False

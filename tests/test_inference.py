@@ -383,6 +383,24 @@ def command(*words) -> list[str]:
     return [sys.executable, str(ROOT / "inference.py"), *map(str, words)]
 
 
+def test_a_user_without_a_home_keeps_no_detections(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    assert inference.parse_args(["--face", "a", "--audio", "b", "--checkpoint_path", "c"]
+                                ).cache_dir == ""
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("from errors import run_script\n"
+                      "run_script(lambda: print('out \\udcff.mp4: done'))\n")
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True,
+                         env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert run.returncode == 0 and run.stdout == "out \\udcff.mp4: done\n"
+
+
 def test_help_does_not_wait_for_torch():
     probe = ("import sys, runpy; sys.argv = ['inference.py', '--help']\n"
              "try: runpy.run_path('inference.py', run_name='__main__')\n"
