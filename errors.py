@@ -12,6 +12,8 @@ class InputError(ValueError):
 def run_script(main: Callable[[], None]) -> None:
     """Call a script's main. An InputError ends it with one line and exit code 2, Ctrl-C with 130.
     """
+    # A file's name may hold what the terminal cannot show: no reason to fail when all is done.
+    sys.stdout.reconfigure(errors="backslashreplace")
     try:
         main()
     except InputError as error:
