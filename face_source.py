@@ -104,6 +104,6 @@ def prepare(frame: np.ndarray, resize_factor: int, rotate: bool,
     top, bottom, left, right = crop
     y_end, x_end = height if bottom == -1 else bottom, width if right == -1 else right
     if not (0 <= top < min(y_end, height) and 0 <= left < min(x_end, width)):
-        raise InputError(f"--crop {top} {bottom} {left} {right} (top bottom left right) leaves "
-                         f"nothing of a frame of {width}x{height}")
+        raise InputError(f"--crop {top} {bottom} {left} {right} (top bottom left right) is "
+                         f"empty or outside the frame of {width}x{height}")
     return np.ascontiguousarray(frame[top:y_end, left:x_end])

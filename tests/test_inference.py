@@ -333,7 +333,7 @@ BAD_INPUT = [
     ({"--face": "."}, None, "is a folder|is a directory"),
     ({"--box": "0 300 0 100"}, None, r"--box 0 300 0 100 .* outside the frame of 320x240"),
     ({"--box": "50 50 0 100"}, None, "is empty"),
-    ({"--crop": "0 -1 400 500"}, None, r"--crop 0 -1 400 500 .* leaves nothing"),
+    ({"--crop": "0 -1 400 500"}, None, r"--crop 0 -1 400 500 .* is empty or outside"),
     ({"--pads": "0 -400 0 0"}, None, "leave nothing of the face box"),
     ({"--outfile": "out.xyz"}, None, "unknown container '.xyz'"),
     ({"--outfile": "talk.mp4"}, None, "is one of the inputs"),
