@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 LAYOUTS = {1: "mono", 2: "stereo"}
 MAX_DRIFT = 0.04  # seconds of timestamps against samples before silence is put in or sound cut out
+LOUDEST = 1e6  # 120 dB over full scale; the encoders fail at sounds not much louder than that
 MAX_GAP = 10.0  # seconds; a jump beyond it is a fault of the timestamps, not lost sound
 
 
@@ -32,8 +33,9 @@ def sound_blocks(
 
     channels: 1 (the mean of the file's) or 2. Sample 0 is the time of the video's first frame, or
     of the first sound in a file without video: sound that starts late is preceded by zeros, sound
-    before the video is cut off, and holes are filled with zeros. Samples that are not finite become
-    0, with a warning. MediaError, raised when the first block is asked for, if there is no sound.
+    before the video is cut off, and holes are filled with zeros. Samples that are not numbers or
+    beyond all sense become 0, with a warning. MediaError, raised when the first block is asked for,
+    if there is no sound.
     """
     start = _video_start(path)
     position = unsound = 0
@@ -54,10 +56,10 @@ def sound_blocks(
                 position += shift
                 yield np.zeros((channels, shift), np.float32)
             block = frame.to_ndarray()[:, max(0, -shift) :]
-            finite = np.isfinite(block)
-            if not finite.all():
-                unsound += int(finite.size - np.count_nonzero(finite))
-                block = np.where(finite, block, np.float32(0))
+            sound = np.abs(block) <= LOUDEST  # not so for NaN either
+            if not sound.all():
+                unsound += int(sound.size - np.count_nonzero(sound))
+                block = np.where(sound, block, np.float32(0))
             if block.size:
                 position += block.shape[1]
                 yield block
@@ -68,7 +70,9 @@ def sound_blocks(
             path, position / sample_rate, length,
         )  # fmt: skip
     if unsound:
-        logger.warning("%s: %d samples are not numbers and were set to 0", path, unsound)
+        logger.warning(
+            "%s: %d samples are not numbers, or far too large, and were set to 0", path, unsound
+        )
     if not position:
         raise MediaError(f"no sound of {path} can be decoded; give another file")
 
