@@ -38,9 +38,10 @@ class DetectionCache:
             with np.load(self._path, allow_pickle=False) as entry:
                 boxes, counts, cuts = entry["boxes"], entry["counts"], entry["cuts"]
                 whole_video = bool(entry["whole_video"])
-            if boxes.shape != (counts.sum(), 5) or counts.shape != cuts.shape:
-                raise ValueError("its arrays do not fit each other")
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            if (not len(counts) or counts.shape != cuts.shape
+                    or boxes.shape != (counts.sum(), 5) or not np.isfinite(boxes).all()):
+                raise ValueError("its arrays are no faces of so many frames")
+        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
             log.warning("face cache entry %s is damaged (%s): searching again", self._path, error)
             return None
         if len(counts) < n_frames and not whole_video:

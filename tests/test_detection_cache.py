@@ -63,6 +63,16 @@ def test_a_damaged_entry_is_ignored_and_remade(damage, folder, video, caplog):
     assert len(cache.load(5)) == 5
 
 
+@pytest.mark.parametrize("boxes, frames", [(np.zeros((0, 5)), 0), (np.full((1, 5), "a"), 1),
+                                           (np.full((1, 5), np.nan), 1)])
+def test_arrays_that_are_no_faces_are_ignored(boxes, frames, folder, video, caplog):
+    [entry] = folder.iterdir()
+    with open(entry, "wb") as file:
+        np.savez(file, boxes=boxes, counts=np.ones(frames, int), cuts=np.zeros(frames, bool),
+                 whole_video=True)
+    assert DetectionCache(folder, video, "haar 640").load(5) is None and "damaged" in caplog.text
+
+
 def test_a_folder_that_cannot_be_made_is_only_a_warning(tmp_path, video, caplog):
     (tmp_path / "file").write_text("in the way")
     DetectionCache(tmp_path / "file" / "cache", video, "haar").save(DETECTIONS, whole_video=True)
