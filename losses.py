@@ -75,4 +75,7 @@ def real_fake_loss(real: Tensor, fake: Tensor) -> Tensor:
 def _bce(probability: Tensor, label: Tensor) -> Tensor:
     """Binary cross-entropy; autocast, which refuses it on CUDA, is suspended."""
     with torch.autocast(probability.device.type, enabled=False):
-        return F.binary_cross_entropy(probability.float(), label.float())
+        probability = probability.float()
+        loss = F.binary_cross_entropy(probability.nan_to_num(), label.float())
+        # BCE refuses NaN; passed on, training reports it with the step and the samples.
+        return loss + 0 * probability.sum()

@@ -119,3 +119,10 @@ def test_losses_are_float32_inside_autocast(embeddings, dtype):
     # Rounding the embeddings to 8 bits moves the mean loss by less than 1 %.
     assert loss.item() == pytest.approx(cosine_loss(tensor(embeddings[0]), tensor(embeddings[1]),
                                                     torch.ones(6, 1)).item(), rel=0.01)
+
+
+def test_nan_reaches_the_training_loop():
+    """BCE alone ends with a traceback that names neither the step nor the samples."""
+    a = torch.rand(2, 8)
+    a[0, 0] = torch.nan
+    assert cosine_loss(a, torch.rand(2, 8), torch.ones(2, 1)).isnan()
