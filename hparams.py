@@ -1,5 +1,6 @@
 """Audio and training hyper-parameters, under the names users know, and the lists of clips."""
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,9 +102,16 @@ def _parse(name: str, text: str, type_: type) -> object:
         return text.lower() in ("true", "1")
     number = int if type_ is int else float
     try:
-        return number(text)
+        value = number(text)
     except ValueError:
         raise ValueError(f"hparams: {name}={text!r} is not of type {number.__name__}") from None
+    if not math.isfinite(value):
+        raise ValueError(f"hparams: {name}={text!r} is not finite")
+    # What counts things is 1 or more, but for what 0 switches off.
+    least = 0 if name == "num_workers" else min(1, getattr(HParams, name))
+    if type_ is int and value < least:
+        raise ValueError(f"hparams: {name}={text!r} is below {least}")
+    return value
 
 
 hparams = HParams()

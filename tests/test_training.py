@@ -230,6 +230,17 @@ def test_wrong_files_are_named(data, expert, tmp_path, flags, message):
                                str(tmp_path), "--hparams", SMALL, *flags])
 
 
+@pytest.mark.parametrize("flags", [
+    "--width 0.3", "--width 0", "--width nan", "--max_steps 0", "--log_interval 0",
+    "--keep_last -1", "--seed -1", "--hparams syncnet_batch_size=0", "--hparams eval_interval=0",
+    "--hparams num_workers=-1", "--hparams syncnet_lr=nan"])
+def test_impossible_numbers_are_the_flags_mistake(data, flags, capsys):
+    flag, value = flags.split()
+    with pytest.raises(SystemExit) as stopped:
+        color_syncnet_train.parse_args([*data, "--checkpoint_dir", "x", f"{flag}={value}"])
+    assert stopped.value.code == 2 and f"argument {flag}: " in capsys.readouterr().err
+
+
 def test_unknown_hyper_parameter_is_the_flags_mistake(data, capsys):
     with pytest.raises(SystemExit) as stopped:
         wav2lip_train.parse_args([*data, "--checkpoint_dir", "x", "--syncnet_checkpoint_path", "y",
