@@ -142,6 +142,9 @@ def listed_clips(data_root: str | Path, split: str, filelist_root: str | Path | 
         folders = get_image_list(data_root, split, filelist_root)
     except FileNotFoundError as error:
         raise DataError(str(error)) from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"the list {split}.txt is not UTF-8 text ({error.reason}): save it as "
+                        "UTF-8") from None
     check = check_clips(folders, data_root, hp)
     log.info("%s: %s", split, check.summary())
     return check.clips

@@ -42,6 +42,12 @@ def test_missing_list(tmp_path):
         listed_clips(tmp_path, "train", tmp_path)
 
 
+def test_list_in_another_encoding(tmp_path):
+    (tmp_path / "train.txt").write_bytes("person/é".encode("utf-16"))
+    with pytest.raises(DataError, match="train.txt is not UTF-8"):
+        listed_clips(tmp_path, "train", tmp_path)
+
+
 def test_mel_is_made_once_from_the_sound(tmp_path):
     """Folders of the original have no mel.npy; its length is told from audio.wav's header."""
     write_clip(tmp_path / "p/a")
