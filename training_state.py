@@ -54,15 +54,16 @@ class TrainingState:
 
         A published checkpoint brings step and optimiser, a bare state dict neither."""
         saved = checkpoint.load(path)
-        if "optimizer" not in saved:
+        if not saved.get("optimizer"):      # some published files have None
             log.info("%s holds weights only: training starts at step 0 from them", path)
             return
         try:
             self.optimizer.load_state_dict(saved["optimizer"])
-        except ValueError as error:
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise CheckpointError(f"{path}: its optimizer does not fit ({error}): save its "
                                   "state_dict alone and start from that") from None
-        self.global_step, self.global_epoch = saved["global_step"], saved["global_epoch"]
+        self.global_step = saved.get("global_step", 0)
+        self.global_epoch = saved.get("global_epoch", 0)
         self.samples = saved.get("samples", 0)
         self.best = saved.get("best", self.best)
         self.extra |= saved.get("extra", {})

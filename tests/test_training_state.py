@@ -81,6 +81,20 @@ def test_optimizer_of_another_network_is_refused(tmp_path):
         make_state().restore(tmp_path / "a.pth")
 
 
+def test_published_checkpoint_without_its_optimizer_restores(tmp_path):
+    state = make_state()
+    checkpoint.save(tmp_path / "a.pth", state.payload() | {"optimizer": None, "global_step": 7})
+    state.restore(tmp_path / "a.pth")
+    assert state.global_step == 0
+
+
+@pytest.mark.parametrize("optimizer", [{"state": {}}, [1], {"param_groups": 3}])
+def test_what_is_no_optimizer_is_refused(tmp_path, optimizer):
+    checkpoint.save(tmp_path / "a.pth", make_state().payload() | {"optimizer": optimizer})
+    with pytest.raises(CheckpointError, match="optimizer does not fit"):
+        make_state().restore(tmp_path / "a.pth")
+
+
 def test_keep_last_and_best(tmp_path):
     state = make_state()
     folder = CheckpointFolder(tmp_path, ALONE, keep_last=2)
