@@ -3,6 +3,7 @@
 Every format in the wild is read: the published .pth (old and new torch files), bare state dicts,
 TorchScript archives and safetensors, in any precision, with or without DataParallel's prefix.
 """
+import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -60,8 +61,9 @@ def load(path: str | Path) -> dict[str, Any]:
                 f"{path} holds pickled Python objects (a whole module?), which may run code when "
                 "opened: save its model.state_dict() and load that") from None
         raise _damaged(path) from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile,
-            safetensors.SafetensorError):
+    # The unpickler, fed with any bytes, ends in any of these.
+    except (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+            zipfile.BadZipFile, safetensors.SafetensorError):
         raise _damaged(path) from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict: "
@@ -77,13 +79,19 @@ def load_weights(path: str | Path, network: str | None = None) -> dict[str, Tens
     """
     content = load(path)
     nested = content.get("state_dict", content.get("model", content))
-    weights = {key.removeprefix("module."): value.float() if value.is_floating_point() else value
+    if not isinstance(nested, dict):
+        nested = {}
+    weights = {str(key).removeprefix("module."):
+               value.float() if value.is_floating_point() else value
                for key, value in nested.items() if isinstance(value, Tensor)}
     if not weights:
         raise CheckpointError(f"{path} holds no weights (it has {_some(content)}): "
                               "choose the checkpoint file itself")
     if network:
         _expect(network, weights, path)
+    if bad := next((key for key, value in weights.items() if not value.isfinite().all()), None):
+        raise CheckpointError(f"{path}: {bad} is not finite, as after a training that diverged: "
+                              "choose an earlier checkpoint")
     return weights
 
 
@@ -103,6 +111,8 @@ def _refuse_what_is_no_weight_file(path: Path) -> None:
         raise CheckpointError(f"{path} is a folder: name the weight file in it")
     if not path.is_file():
         raise CheckpointError(f"no weight file {path}: check the path (README: where to get one)")
+    if not os.access(path, os.R_OK):
+        raise CheckpointError(f"{path} may not be read by this user: change its permissions")
     with open(path, "rb") as file:
         start = file.read(512).lstrip().lower()
     if not start:

@@ -112,6 +112,12 @@ def write_changed_network(path):
     torch.save(weights, path)
 
 
+def write_diverged(path):
+    weights = Wav2Lip(width=WIDTH).state_dict()
+    weights["output_block.1.bias"].fill_(float("nan"))
+    torch.save(weights, path)
+
+
 BAD = [
     (lambda path: None, "no weight file"),
     (lambda path: path.mkdir(), "is a folder"),
@@ -128,6 +134,10 @@ BAD = [
     (lambda path: torch.save({"a.weight": torch.ones(2)}, path), "unknown network"),
     (lambda path: torch.save({"epoch": 3}, path), "no weights"),
     (lambda path: torch.save(torch.ones(3), path), "not a state dict"),
+    (lambda path: path.write_bytes(b"0."), "no readable weight file"),      # an IndexError inside
+    (lambda path: torch.save({"state_dict": None}, path), "no weights"),
+    (lambda path: torch.save({1: torch.ones(2)}, path), "unknown network"),
+    (write_diverged, "output_block.1.bias is not finite"),
 ]
 
 
@@ -138,6 +148,13 @@ def test_what_is_no_generator_gets_one_clear_line(write, message, tmp_path):
     with pytest.raises(CheckpointError, match=message) as error:
         checkpoint.load_model(path, Wav2Lip)
     assert "given.pth" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_weights_that_may_not_be_read(expert, tmp_path, monkeypatch):
+    torch.save(expert.state_dict(), tmp_path / "a.pth")
+    monkeypatch.setattr(os, "access", lambda *_: False)     # root may read all
+    with pytest.raises(CheckpointError, match="a.pth may not be read by this user"):
+        checkpoint.load(tmp_path / "a.pth")
 
 
 def test_saved_training_state_round_trips(expert, tmp_path):
