@@ -10,7 +10,6 @@ import numpy as np
 import media
 from errors import InputError
 
-IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 WHOLE = (0, -1, 0, -1)  # the crop that leaves all
 
 
@@ -73,7 +72,7 @@ def open_source(path: str | Path, *, static: bool = False, fps: float = 25.0,
     """
     path = Path(path)
     settings = (resize_factor, rotate, tuple(crop))
-    is_image = path.suffix.lower() in IMAGE_ENDINGS
+    is_image = media.is_picture(path)
     if is_image:
         first = media.read_image(path)
     else:

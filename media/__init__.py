@@ -2,7 +2,7 @@
 
 from media.container import AudioInfo, MediaError, MediaInfo, VideoInfo, probe
 from media.frames import read_frames
-from media.picture import read_image
+from media.picture import is_picture, read_image
 from media.sound import audio_blocks, read_audio, sound_blocks
 from media.writer import VideoWriter
 
@@ -13,6 +13,7 @@ __all__ = [
     "VideoInfo",
     "VideoWriter",
     "audio_blocks",
+    "is_picture",
     "probe",
     "read_audio",
     "read_frames",

@@ -52,3 +52,12 @@ def test_what_cannot_be_decoded_small_comes_whole(clip):
         whole = list(source.read())
         for small, frame in zip(source.read_shrunk((40, 30)), whole, strict=True):
             np.testing.assert_array_equal(small, frame)
+
+
+def test_a_picture_is_one_whatever_its_name(clip, tmp_path):
+    frame = next(open_source(clip).read())
+    cv2.imwrite(str(tmp_path / "a.png"), frame)
+    (tmp_path / "a.png").rename(tmp_path / "picture.mp4")
+    (tmp_path / "video.jpg").write_bytes(clip.read_bytes())
+    assert open_source(tmp_path / "picture.mp4", fps=30).fps == 30
+    assert open_source(tmp_path / "video.jpg").still is None

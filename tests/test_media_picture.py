@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from media_clips import grey_frames, make_clip
 from PIL import Image
 
 import media
@@ -77,7 +78,7 @@ def test_bad_picture(tmp_path: Path) -> None:
     data = path.read_bytes()
     for content, message in [
         (b"", "is empty"),
-        (b"<html>", "not a readable picture"),
+        (b"<html>", "not a readable picture, or damaged"),
         (data[: len(data) // 2], "not a readable picture"),
     ]:
         path.write_bytes(content)
@@ -87,3 +88,33 @@ def test_bad_picture(tmp_path: Path) -> None:
         media.read_image(tmp_path / "none.png")
     with pytest.raises(media.MediaError, match="is a folder"):
         media.read_image(tmp_path)
+
+
+def test_a_picture_too_large_is_not_called_damaged(tmp_path: Path, monkeypatch) -> None:
+    Image.fromarray(RGB).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert media.is_picture(tmp_path / "a.png")
+    with pytest.raises(media.MediaError, match="has too many pixels"):
+        media.read_image(tmp_path / "a.png")
+
+
+def test_the_first_of_several_pictures_is_used_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = Image.fromarray(RGB), Image.fromarray(255 - RGB)
+    first.save(tmp_path / "a.png", save_all=True, append_images=[second])
+    np.testing.assert_array_equal(media.read_image(tmp_path / "a.png"), RGB[:, :, ::-1])
+    assert "only the first of its 2 pictures" in caplog.text
+
+
+def test_a_picture_is_known_by_its_content(tmp_path: Path) -> None:
+    still, other = Image.fromarray(RGB), Image.fromarray(255 - RGB)
+    for number, kind in enumerate(("JPEG", "PNG", "GIF", "TIFF", "ICO", "WEBP")):
+        still.save(tmp_path / str(number), kind)
+        assert media.is_picture(tmp_path / str(number)), kind
+    still.save(tmp_path / "moving", "GIF", save_all=True, append_images=[other])
+    clip = make_clip(tmp_path / "clip.mpg", grey_frames(3), codec="mpeg1video")
+    (tmp_path / "text.jpg").write_text("no picture")
+    for name in ("moving", "clip.mpg", "text.jpg"):
+        assert not media.is_picture(tmp_path / name), name
+    assert len(list(media.read_frames(clip))) == 3
