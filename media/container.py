@@ -125,6 +125,8 @@ def check_file(path: str | os.PathLike) -> None:
 
 @contextlib.contextmanager
 def open_media(path: str | os.PathLike) -> Iterator[InputContainer]:
+    if not os.access(path, os.R_OK):
+        raise MediaError(f"{path} may not be read by this user; change its permissions")
     """Open a media file for reading; MediaError if it is missing, empty or not media."""
     check_file(path)
     try:

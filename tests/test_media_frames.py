@@ -1,6 +1,7 @@
 """Frames: each once, at the right time, the right way up, in the right colours; bad files."""
 
 import logging
+import os
 from fractions import Fraction
 from pathlib import Path
 
