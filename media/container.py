@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import logging
 import os
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ QUARTER_TURNS = {
     (0, -1, 1, 0): cv2.ROTATE_90_COUNTERCLOCKWISE,
 }
 """By the linear part of a display matrix (a, b, c, d): (x, y) is shown at (ax + cy, bx + dy)."""
+
+
+FASTEST = 240  # frames per second; recordings of browsers tell their clock's rate instead, 1000
 
 
 class MediaError(InputError):
@@ -171,11 +175,21 @@ def audio_stream(container: InputContainer) -> av.AudioStream | None:
 def frame_rate(stream: av.VideoStream) -> Fraction:
     """Average frames per second, the nominal rate where the average is within 1 % of it."""
     average, nominal = stream.average_rate, stream.base_rate
-    if not average:
-        return nominal or Fraction(25)
+    average = average or nominal or Fraction(25)
+    if max(average, nominal or 0) > FASTEST:
+        return _measured_rate(stream)
     # The average of a constant-rate file is off by the rounding of its timestamps and the length
     # given for its last frame.
     return nominal if nominal and abs(nominal / average - 1) < 0.01 else average
+
+
+def _measured_rate(stream: av.VideoStream) -> Fraction:
+    """Whole frames per second by the timestamps of the first ten seconds or so."""
+    with open_media(stream.container.name) as container:
+        packets = container.demux(container.streams[stream.index])
+        stamps = [p.pts for p in itertools.islice(packets, 250) if p.pts is not None]
+    span = max(stamps, default=0) - min(stamps, default=0)
+    return Fraction(max(1, round((len(stamps) - 1) / (span * stream.time_base))) if span else 25)
 
 
 def video_duration(container: InputContainer, stream: av.VideoStream) -> float | None:
