@@ -125,12 +125,12 @@ def check_file(path: str | os.PathLike) -> None:
         raise MediaError(f"{path} does not exist; check the name")
     if os.path.getsize(path) == 0:
         raise MediaError(f"{path} is empty; export or download it again")
+    if not os.access(path, os.R_OK):
+        raise MediaError(f"{path} may not be read by this user; change its permissions")
 
 
 @contextlib.contextmanager
 def open_media(path: str | os.PathLike) -> Iterator[InputContainer]:
-    if not os.access(path, os.R_OK):
-        raise MediaError(f"{path} may not be read by this user; change its permissions")
     """Open a media file for reading; MediaError if it is missing, empty or not media."""
     check_file(path)
     try:
@@ -202,13 +202,25 @@ def video_duration(container: InputContainer, stream: av.VideoStream) -> float |
 def display(frame: av.VideoFrame, stream: av.VideoStream) -> Display:
     """How frames like this one are to be shown: its display matrix and the stream's pixel shape."""
     width = max(1, round(frame.width * (stream.sample_aspect_ratio or 1)))
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return Display(width, frame.height, mirrored=False, rotate_code=None)
-    a, b, _, c, d = np.sign(np.rint(np.frombuffer(matrix, np.int32)[:5] / 65536)).astype(int)
+    a, b, c, d = _display_matrix(frame)
     mirrored = a * d - b * c < 0
     turn = (-a, -b, c, d) if mirrored else (a, b, c, d)
     return Display(width, frame.height, mirrored, QUARTER_TURNS.get(turn))
+
+
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    """The signs of the linear part of a frame's display matrix."""
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        # PyAV stumbles over side data that it has no name for, such as EXIF.
+        turn = np.deg2rad(-frame.rotation)
+        cos, sin = round(np.cos(turn)), round(np.sin(turn))
+        return cos, sin, -sin, cos
+    if matrix is None:
+        return 1, 0, 0, 1
+    linear = np.frombuffer(matrix, np.int32)[[0, 1, 3, 4]] / 65536
+    return tuple(np.sign(np.rint(linear)).astype(int).tolist())
 
 
 def decode(

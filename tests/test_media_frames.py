@@ -18,6 +18,7 @@ from media_clips import (
     set_display_matrix,
     tone,
 )
+from PIL import Image
 
 import media
 from media import hdr
@@ -383,6 +384,30 @@ def test_file_without_its_index(tmp_path: Path) -> None:
     cut = write_bytes(tmp_path / "cut.mp4", data[: len(data) // 2])  # the index lies at the end
     with pytest.raises(media.MediaError, match="not a readable media file"):
         media.probe(cut)
+
+
+def test_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = make_clip(tmp_path / "a.mp4", grey_frames(3))
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read all
+    with pytest.raises(media.MediaError, match="a.mp4 may not be read by this user"):
+        media.probe(clip)
+
+
+def test_exif_in_a_frame_is_no_obstacle(tmp_path: Path) -> None:
+    grey = Image.fromarray(grey_frames(1, 64, 48)[0])
+    exif = Image.Exif()
+    exif[0x112] = 6  # to be turned clockwise
+    grey.save(tmp_path / "a.mjpeg", "JPEG", exif=exif)
+    [frame] = media.read_frames(tmp_path / "a.mjpeg")
+    assert frame.shape == (64, 48, 3)
+
+
+def test_the_clock_of_a_browsers_recording_is_not_its_frame_rate(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mkv", grey_frames(15), rate=1000,
+                     times=[0.033 * n + 0.004 * (n % 2) for n in range(15)])  # fmt: skip
+    assert media.probe(clip).video.fps == 30
+    # The last is told to last a thousandth of a second: not long enough to be shown.
+    assert [frame_number(frame) for frame in media.read_frames(clip)] == list(range(14))
 
 
 @pytest.mark.parametrize("fps", [0, -25, float("nan"), float("inf")])
