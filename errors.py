@@ -1,4 +1,5 @@
 """A user's mistake, and how a script says it: one line, exit code 2, no traceback."""
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +11,21 @@ class InputError(ValueError):
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Call a script's main. An InputError ends it with one line and exit code 2, Ctrl-C with 130.
-    """
+    """Call a script's main. An InputError, and a file that cannot be read or written, end it with
+    one line and exit code 2, Ctrl-C with 130, SIGTERM with 143 after what is open is cleaned up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # A file's name may hold what the terminal cannot show: no reason to fail when all is done.
     sys.stdout.reconfigure(errors="backslashreplace")
     try:
         main()
     except InputError as error:
         print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"{Path(sys.argv[0]).name}: error: cannot use {error.filename}: {error.strerror}; "
+              "choose another path or make room for it", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
