@@ -18,7 +18,7 @@ def find_clips(root: str | Path) -> list[str]:
     """
     root = Path(root)
     if not root.is_dir():
-        raise InputError(f"--preprocessed_root {root}: no such folder; make it with preprocess.py")
+        raise InputError(f"{root}: no such folder of clips; make it with preprocess.py")
     found = []
     for folder, subfolders, files in os.walk(root, followlinks=True):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
@@ -26,7 +26,7 @@ def find_clips(root: str | Path) -> list[str]:
             subfolders.clear()
             found.append(Path(folder).relative_to(root).as_posix())
     if not found:
-        raise InputError(f"--preprocessed_root {root} holds no clip (a folder with audio.wav): "
+        raise InputError(f"{root} holds no clip (a folder with audio.wav): "
                          "make some with preprocess.py")
     return sorted(found)
 
