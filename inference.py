@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("inference")
 
 CONTAINERS = (".mp4", ".mkv", ".mov", ".webm")
+CHECKPOINT = Path(__file__).parent / "checkpoints" / "wav2lip_light.safetensors"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class LipSyncReport:
 
 def lip_sync(face: "str | Path | FaceSource", audio: str | Path,
              outfile: str | Path = "results/result_voice.mp4", *,
-             checkpoint: "str | Path | LipGenerator",
+             checkpoint: "str | Path | LipGenerator" = CHECKPOINT,
              static: bool = False, fps: float = 25.0, pads: Sequence[int] = (0, 10, 0, 0),
              face_det_batch_size: int = 16, wav2lip_batch_size: int = 128, resize_factor: int = 1,
              crop: Sequence[int] = (0, -1, 0, -1), box: Sequence[int] = (-1, -1, -1, -1),
@@ -156,8 +157,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description="Make the face of a video or picture speak any audio.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add("--checkpoint_path", required=True,
-        help="weights of the generator: .pth, TorchScript archive or .safetensors")
+    add("--checkpoint_path", default=str(CHECKPOINT),
+        help="weights of the generator: .pth, TorchScript archive or .safetensors; the default is "
+        "this project's light one")
     add("--face", required=True, help="video or picture with the face")
     add("--audio", required=True, help="any file with sound, videos included")
     add("--outfile", default="results/result_voice.mp4",
@@ -202,8 +204,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _boolean(text: str) -> bool:
-    if text.lower() in ("true", "yes", "1"):
 def _home_cache() -> str:
     try:
         return str(Path.home() / ".cache" / "wav2lip")
@@ -211,6 +211,8 @@ def _home_cache() -> str:
         return ""
 
 
+def _boolean(text: str) -> bool:
+    if text.lower() in ("true", "yes", "1"):
         return True
     if text.lower() in ("false", "no", "0"):
         return False
