@@ -2,6 +2,7 @@
 import itertools
 import os
 import signal
+import threading
 from collections.abc import Iterator
 
 import cv2
@@ -64,8 +65,17 @@ def _loader(dataset: ClipDataset, batch_size: int, keys: Sampler[Key] | list[Key
 
 
 def _start_worker(_worker: int) -> None:
+    """Let Ctrl-C in a shell, and what schedulers send to all processes, be the main process's
+    matter: were its workers to die of it, it could not finish its step and save."""
     cv2.setNumThreads(0)
-    # Ctrl-C in a shell, and what schedulers send, reaches the workers too: were they to die of it,
-    # the training could not finish its step and save.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):      # macOS does not tell a signal's sender
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_the_parent_asks, daemon=True).start()
+
+
+def _end_when_the_parent_asks() -> None:
+    """As it does at its own end, and waits for it."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

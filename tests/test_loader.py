@@ -1,5 +1,8 @@
 """Order of samples: every epoch all clips, the same for any number of workers, ranks or resumes."""
 import itertools
+import multiprocessing
+import signal
+import subprocess
 
 import pytest
 import torch
@@ -72,3 +75,19 @@ def test_damaged_file_stops_a_worker_with_its_name(tmp_path):
     loader = train_loader(SyncNetDataset(found, hparams.override("num_workers=1")), 2, ALONE)
     with pytest.raises(DataError, match=r"^\S+/a/0/\d+\.jpg is a damaged JPEG"):
         next(iter(loader))
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="no sender of signals here")
+def test_workers_end_for_their_parent_alone(clips):
+    """A scheduler's SIGTERM leaves them, that of the parent, sent as it ends, does not: an
+    interpreter with a batch in hand would wait for them for ever."""
+    batches = iter(train_loader(SyncNetDataset(clips, hparams.override("num_workers=1")), 2, ALONE))
+    next(batches)
+    worker = multiprocessing.active_children()[-1]
+    subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)
+    subprocess.run(["kill", "-INT", str(worker.pid)], check=True)
+    worker.join(1)
+    assert worker.is_alive() and len(next(batches).name) == 2
+    worker.terminate()
+    worker.join(10)
+    assert not worker.is_alive()
