@@ -81,9 +81,10 @@ def test_damaged_file_stops_a_worker_with_its_name(tmp_path):
 def test_workers_end_for_their_parent_alone(clips):
     """A scheduler's SIGTERM leaves them, that of the parent, sent as it ends, does not: an
     interpreter with a batch in hand would wait for them for ever."""
+    others = multiprocessing.active_children()
     batches = iter(train_loader(SyncNetDataset(clips, hparams.override("num_workers=1")), 2, ALONE))
     next(batches)
-    worker = multiprocessing.active_children()[-1]
+    worker, = set(multiprocessing.active_children()) - set(others)
     subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)
     subprocess.run(["kill", "-INT", str(worker.pid)], check=True)
     worker.join(1)
