@@ -1,9 +1,12 @@
 """Which samples a rank loads, and in which order: endless for training, fixed for validation."""
+import atexit
+import ctypes
 import itertools
+import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Iterator
+from functools import partial
 
 import cv2
 import numpy as np
@@ -60,22 +63,20 @@ def validation_loader(dataset: ClipDataset, batch_size: int, n_batches: int,
 def _loader(dataset: ClipDataset, batch_size: int, keys: Sampler[Key] | list[Key],
             ranks: Ranks) -> DataLoader:
     workers = min(dataset.hp.num_workers, os.cpu_count() or 1)
+    ending = multiprocessing.RawValue(ctypes.c_byte, 0)
+    atexit.register(setattr, ending, "value", 1)
     return DataLoader(dataset, batch_size, sampler=keys, num_workers=workers,
-                      pin_memory=ranks.device.type == "cuda", worker_init_fn=_start_worker)
+                      pin_memory=ranks.device.type == "cuda",
+                      worker_init_fn=partial(_start_worker, ending))
 
 
-def _start_worker(_worker: int) -> None:
+def _start_worker(ending: ctypes.c_byte, _worker: int) -> None:
     """Let Ctrl-C in a shell, and what schedulers send to all processes, be the main process's
-    matter: were its workers to die of it, it could not finish its step and save."""
+    matter: were its workers to die of it, it could not finish its step and save.
+
+    ending: shared; not 0 when the main process ends, which then ends its workers with SIGTERM and
+    waits for them.
+    """
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):      # macOS does not tell a signal's sender
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_when_the_parent_asks, daemon=True).start()
-
-
-def _end_when_the_parent_asks() -> None:
-    """As it does at its own end, and waits for it."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
-    os._exit(0)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if ending.value else None)

@@ -1,8 +1,11 @@
 """Order of samples: every epoch all clips, the same for any number of workers, ranks or resumes."""
 import itertools
 import multiprocessing
+import os
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -77,18 +80,33 @@ def test_damaged_file_stops_a_worker_with_its_name(tmp_path):
         next(iter(loader))
 
 
-@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="no sender of signals here")
-def test_workers_end_for_their_parent_alone(clips):
-    """A scheduler's SIGTERM leaves them, that of the parent, sent as it ends, does not: an
-    interpreter with a batch in hand would wait for them for ever."""
+def test_workers_outlive_what_a_scheduler_sends(clips):
     others = multiprocessing.active_children()
     batches = iter(train_loader(SyncNetDataset(clips, hparams.override("num_workers=1")), 2, ALONE))
     next(batches)
     worker, = set(multiprocessing.active_children()) - set(others)
-    subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)
-    subprocess.run(["kill", "-INT", str(worker.pid)], check=True)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(worker.pid, number)
     worker.join(1)
     assert worker.is_alive() and len(next(batches).name) == 2
-    worker.terminate()
-    worker.join(10)
-    assert not worker.is_alive()
+
+
+def test_workers_end_with_a_main_process_that_fails(clips):
+    """Python ends them with SIGTERM, too, and then waits for them."""
+    code = f"""
+import torch
+from clips import check_clips
+from dataset import SyncNetDataset
+from hparams import hparams
+from loader import train_loader
+from distributed import Ranks
+clips = check_clips([{str(clips[0].folder)!r}], {str(clips[0].folder.parent)!r}).clips
+batches = iter(train_loader(SyncNetDataset(clips, hparams.override("num_workers=1")), 2,
+                            Ranks(0, 1, 0, torch.device("cpu"))))
+next(batches)
+raise SystemExit(7)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    run = subprocess.run([sys.executable, "-c", code],
+                         env=environment, timeout=60)
+    assert run.returncode == 7
