@@ -98,8 +98,8 @@ def real_time(device: str) -> None:
         clip, voice, _ = _material(Path(folder), seconds=20, size=(1280, 720))
         report = lip_sync(clip, voice, Path(folder) / "out.mp4", device=device)
     seconds = report.seconds["total"]
-    print(f"720p on {choose_device(device)}: {report.frames} frames, 20 s of video, in {seconds:.1f} s, loading "
-          f"included: {20 / seconds:.2f} times real time")
+    print(f"720p on {choose_device(device)}: {report.frames} frames, 20 s of video, in "
+          f"{seconds:.1f} s, loading included: {20 / seconds:.2f} times real time")
 
 
 def memory(device: str) -> None:

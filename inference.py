@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from errors import InputError, run_script
+from flag_types import whole_number
 
 if TYPE_CHECKING:
     from face_detection import Detector
@@ -170,10 +171,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="frames per second of the result, for pictures and --static only")
     add("--pads", type=int, nargs=4, default=[0, 10, 0, 0], metavar=("TOP", "BOTTOM", "LEFT", "RIGHT"),
         help="pixels added to the face box; include the chin")
-    add("--face_det_batch_size", type=_positive_int, default=16, help="frames per detection batch")
-    add("--wav2lip_batch_size", type=_positive_int, default=128,
+    add("--face_det_batch_size", type=whole_number(1), default=16,
+        help="frames per detection batch")
+    add("--wav2lip_batch_size", type=whole_number(1), default=128,
         help="frames per generator batch (a CPU takes at most 8)")
-    add("--resize_factor", type=_positive_int, default=1,
+    add("--resize_factor", type=whole_number(1), default=1,
         help="shrink frames by this whole factor")
     add("--crop", type=int, nargs=4, default=[0, -1, 0, -1], metavar=("TOP", "BOTTOM", "LEFT", "RIGHT"),
         help="region to keep, in pixels after resize and rotate; -1 = to the end")
@@ -186,7 +188,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--face_detector", choices=["auto", "sfd", "haar"], default="auto",
         help="auto: S3FD where its weights are, else OpenCV's cascades, which need no download")
     add("--s3fd_path", help="S3FD weights, if not at face_detection/detection/sfd/s3fd.pth")
-    add("--det_size", type=_non_negative_int, default=640,
+    add("--det_size", type=whole_number(0), default=640,
         help="long side in pixels to which frames are shrunk to find faces; 0 = full size")
     add("--face_select", choices=["largest", "best", "left", "right", "center"], default="largest",
         help="whom to follow where several faces are seen")
@@ -199,7 +201,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
     add("--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto",
         help="auto: fp16 on CUDA, bf16 on CPUs that compute in it, else fp32")
-    add("--crf", type=_non_negative_int, default=18, help="quality of the video; lower is better")
+    add("--crf", type=whole_number(0), default=18,
+        help="quality of the video; lower is better")
     add("--preset", default="veryfast", help="x264's speed preset")
     return parser.parse_args(argv)
 
@@ -217,18 +220,6 @@ def _boolean(text: str) -> bool:
     if text.lower() in ("false", "no", "0"):
         return False
     raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-
-
-def _positive_int(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def _non_negative_int(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
 
 
 def _positive_float(text: str) -> float:

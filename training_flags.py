@@ -1,7 +1,7 @@
 """The flags that the three training scripts share."""
 import argparse
-from collections.abc import Callable
 
+from flag_types import whole_number
 from hparams import HParams, hparams
 
 
@@ -16,9 +16,9 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
         help="other hyper-parameters than those of hparams.py")
     add("--width", type=_width, default=1.0, help="network width, 1.0 = published, 0.25 = light; "
         "a resumed network keeps its own (default 1.0)")
-    add("--max_steps", type=_at_least(1),
+    add("--max_steps", type=whole_number(1),
         help="stop after this step (default: train until stopped)")
-    add("--seed", type=_at_least(0), default=0, help="of weights, order and samples (default 0)")
+    add("--seed", type=whole_number(0), default=0, help="of weights, order and samples (default 0)")
     add("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
     add("--precision", default="fp32", choices=["fp32", "bf16", "fp16"],
         help="of the networks; losses and weights stay in fp32 (default fp32)")
@@ -28,9 +28,10 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
         help="torch.compile the networks: minutes at the start, faster steps")
     add("--cache_frames", action=argparse.BooleanOptionalAction, default=False,
         help="decode all crops once into memory (27 kB a frame; more with --margin)")
-    add("--keep_last", type=_at_least(0), default=0, metavar="N",
+    add("--keep_last", type=whole_number(0), default=0, metavar="N",
         help="keep only the newest N checkpoints and best.pth (default 0: all)")
-    add("--log_interval", type=_at_least(1), default=100, help="steps a line of metrics.csv (default 100)")
+    add("--log_interval", type=whole_number(1), default=100,
+        help="steps a line of metrics.csv (default 100)")
 
 
 def parse_hparams(assignments: str) -> HParams:
@@ -38,14 +39,6 @@ def parse_hparams(assignments: str) -> HParams:
         return hparams.override(assignments)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
-        return int(text)
-    return parse
 
 
 def _width(text: str) -> float:

@@ -20,6 +20,7 @@ from errors import InputError, run_script
 from evaluation.one_face import follow_face
 from face_detection import load_detector
 from face_source import open_source
+from flag_types import whole_number
 
 _AROUND = 0.25      # of the box, shown beyond it on every side
 
@@ -30,16 +31,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--face", required=True, help="what inference.py was given as --face")
     add("--result", required=True, help="the video it made")
     add("--out", required=True, help="picture to write: .jpg or .png")
-    add("--every", type=int, default=5, help="frames from one shown to the next (default 5)")
-    add("--first", type=int, default=0, help="first frame shown (default 0)")
-    add("--columns", type=int, default=10, help="(default 10)")
-    add("--rows", type=int, default=2, help="pairs of rows at most (default 2)")
-    add("--size", type=int, default=160, help="pixels, side of one face (default 160)")
-    args = parser.parse_args(argv)
-    for name, least in (("every", 1), ("first", 0), ("columns", 1), ("rows", 1), ("size", 16)):
-        if getattr(args, name) < least:
-            parser.error(f"--{name} must be at least {least}")
-    return args
+    add("--every", type=whole_number(1), default=5,
+        help="frames from one shown to the next (default 5)")
+    add("--first", type=whole_number(0), default=0, help="first frame shown (default 0)")
+    add("--columns", type=whole_number(1), default=10, help="(default 10)")
+    add("--rows", type=whole_number(1), default=2, help="pairs of rows at most (default 2)")
+    add("--size", type=whole_number(16), default=160,
+        help="pixels, side of one face (default 160)")
+    return parser.parse_args(argv)
 
 
 def face_square(frame: np.ndarray, box: Sequence[int], size: int) -> np.ndarray:

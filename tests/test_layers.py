@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SCRIPTS = {"preprocess", "color_syncnet_train", "wav2lip_train", "hq_wav2lip_train", "inference"}
 FLOORS = [      # what a module may import of the project lies in a row above its own
-    {"hparams", "errors", "atomic_file", "prefetch", "tracking", "torchscript"},
+    {"hparams", "errors", "atomic_file", "prefetch", "tracking", "torchscript", "flag_types"},
     {"media", "models", "checkpoint", "distributed"},
     {"losses", "audio", "face_detection"},
     {"faces", "face_source", "generator", "clips"},
