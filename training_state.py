@@ -57,11 +57,15 @@ class TrainingState:
         if not saved.get("optimizer"):      # some published files have None
             log.info("%s holds weights only: training starts at step 0 from them", path)
             return
+        decays = [group["weight_decay"] for group in self.optimizer.param_groups]
         try:
             self.optimizer.load_state_dict(saved["optimizer"])
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise CheckpointError(f"{path}: its optimizer does not fit ({error}): save its "
                                   "state_dict alone and start from that") from None
+        # Like the rate, which every step sets, a hyper-parameter of this run, not of the saved one.
+        for group, decay in zip(self.optimizer.param_groups, decays, strict=True):
+            group["weight_decay"] = decay
         self.global_step = saved.get("global_step", 0)
         self.global_epoch = saved.get("global_epoch", 0)
         self.samples = saved.get("samples", 0)

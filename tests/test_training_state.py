@@ -52,6 +52,16 @@ def test_restored_run_goes_on_exactly(tmp_path, precision):
     assert train(again, 3) == expected
 
 
+def test_weight_decay_is_that_of_the_resumed_run(tmp_path):
+    state = make_state()
+    train(state, 1)
+    CheckpointFolder(tmp_path, ALONE).save(state)
+    again = make_state()
+    again.optimizer.param_groups[0]["weight_decay"] = 0.05
+    again.restore(tmp_path / "checkpoint_step000000001.pth")
+    assert [group["weight_decay"] for group in again.optimizer.param_groups] == [0.05]
+
+
 def test_checkpoint_has_the_published_keys(tmp_path):
     CheckpointFolder(tmp_path, ALONE).save(make_state())
     saved = checkpoint.load(tmp_path / "checkpoint_step000000000.pth")
