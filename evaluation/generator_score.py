@@ -21,9 +21,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 import checkpoint
-import distributed
 from clips import listed_clips
 from dataset import Wav2LipDataset
+from distributed import Ranks, choose_device
 from errors import run_script
 from evaluation.quality import Quality, compare_faces
 from hparams import hparams
@@ -59,7 +59,7 @@ def frame_qualities(faces: Tensor, gt: Tensor) -> list[Quality]:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    ranks = distributed.start(args.device)
+    ranks = Ranks(0, 1, 0, choose_device(args.device))
     generator = checkpoint.load_model(args.checkpoint_path, Wav2Lip).to(ranks.device)
     judge = checkpoint.load_model(args.judge, SyncNet_color).to(ranks.device)
     clips = listed_clips(args.data_root, args.split, args.filelist_root)
