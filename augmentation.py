@@ -1,5 +1,6 @@
 """Random changes to a training sample, alike for all its crops, off unless `hparams` asks."""
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -10,6 +11,8 @@ _MEL_PER_DB = 0.08      # the mel's range of 8 spans 100 dB
 _JPEG_QUALITY = (15, 60)
 _BLUR_SIGMA = (0.4, 1.6)    # pixels of the 96×96 crop
 _BGR_TO_GRAY = np.array([0.114, 0.587, 0.299])
+_FACE_AXES = (0.42, 0.52)   # half axes of the ellipse that holds the face, in box sides
+_BORDER = (0.85, 1.15)      # where the backdrop begins and is whole, in radii of that ellipse
 _EQ_WAVES = 3               # half waves over the mel channels, at most, of a draw's equaliser
 
 
@@ -19,6 +22,8 @@ class Augmentation:
 
     box: x, y shift of the box's centre and relative growth of its width and height, in box sides.
     rotation: degrees. color: (3, 4) affine map of BGR in [0, 255], None = unchanged.
+    backdrop: the same for what surrounds the face. shade: direction in radians, clockwise from the
+    right, and relative rise of the brightness from the centre to the edge.
     mel_gain: dB. mel_eq: dB, one for each of the first half waves over the mel channels.
     mel_warp: relative stretch of the frequency axis. mel_mask: first and last+1 channel silenced.
     mel_noise: standard deviation.
@@ -26,6 +31,8 @@ class Augmentation:
 
     flip: bool = False
     color: np.ndarray | None = None
+    backdrop: np.ndarray | None = None
+    shade: tuple[float, float] = (0.0, 0.0)
     blur_sigma: float = 0.0
     jpeg_quality: int = 0
     box: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
@@ -45,7 +52,8 @@ def draw(hp: HParams, rng: np.random.Generator) -> Augmentation:
     """The changes for one sample, within the limits that `hp` sets."""
     return Augmentation(
         flip=bool(rng.random() < hp.flip),
-        color=_draw_color(hp, rng) if hp.color_jitter or hp.gray else None,
+        color=(_draw_color(hp.color_jitter, hp.gray, rng) if hp.color_jitter or hp.gray
+               else None),
         blur_sigma=rng.uniform(*_BLUR_SIGMA) if rng.random() < hp.blur else 0.0,
         jpeg_quality=int(rng.integers(*_JPEG_QUALITY)) if rng.random() < hp.jpeg else 0,
         box=tuple(rng.uniform(-hp.box_jitter, hp.box_jitter, 4)),
@@ -55,7 +63,9 @@ def draw(hp: HParams, rng: np.random.Generator) -> Augmentation:
         mel_warp=rng.uniform(-hp.mel_warp, hp.mel_warp),
         mel_mask=_draw_band(hp, rng) if hp.mel_mask else (0, 0),
         mel_noise=rng.uniform(0, hp.mel_noise),
-        noise_seed=int(rng.integers(2 ** 31)))
+        noise_seed=int(rng.integers(2 ** 31)),
+        backdrop=_draw_color(hp.backdrop, 0.0, rng) if hp.backdrop else None,
+        shade=(rng.uniform(0, 2 * np.pi), rng.uniform(0, hp.shade)) if hp.shade else (0.0, 0.0))
 
 
 def change_crops(crops: np.ndarray, margin: float, size: int,
@@ -75,6 +85,15 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
             frame[:] = crop if side == size else cv2.resize(crop, (size, size))
     if augmentation.flip:
         out = np.ascontiguousarray(out[:, :, ::-1])
+    if augmentation.backdrop is not None:
+        around = _backdrop_mask(size)
+        for frame in out:
+            changed = cv2.transform(frame, augmentation.backdrop)
+            frame[:] = cv2.blendLinear(changed, frame, around, 1 - around)
+    if augmentation.shade[1]:
+        light = _shade(size, *augmentation.shade)
+        for frame in out:
+            cv2.multiply(frame, light, dst=frame, dtype=cv2.CV_8U)
     if augmentation.color is not None:
         tall = out.reshape(-1, size, 3)
         cv2.transform(tall, augmentation.color, dst=tall)
@@ -133,18 +152,38 @@ def _output_to_stored(stored: int, margin: float, size: int,
     return np.column_stack([linear, offset])
 
 
+@lru_cache(maxsize=1)
+def _backdrop_mask(size: int) -> np.ndarray:
+    """(size, size) float32: 0 on the face, 1 around it, with a soft border."""
+    x, y = _from_centre(size)
+    begin, whole = _BORDER
+    return np.clip((np.hypot(x / _FACE_AXES[0], y / _FACE_AXES[1]) - begin) / (whole - begin), 0, 1)
+
+
+def _shade(size: int, direction: float, rise: float) -> np.ndarray:
+    """(size, size, 3) float32 factors of the brightness: 1 in the centre, 1 ± rise at the edges."""
+    x, y = _from_centre(size)
+    factors = 1 + 2 * np.float32(rise) * (np.cos(direction) * x + np.sin(direction) * y)
+    return np.repeat(np.clip(factors, 0, None).astype(np.float32)[:, :, None], 3, axis=2)
+
+
+def _from_centre(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """x (1, size) and y (size, 1) of the pixels' centres, float32, in box sides."""
+    axis = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+    return axis[None], axis[:, None]
+
+
 def _draw_band(hp: HParams, rng: np.random.Generator) -> tuple[int, int]:
     width = int(rng.integers(hp.mel_mask + 1))
     first = int(rng.integers(hp.num_mels - width + 1))
     return first, first + width
 
 
-def _draw_color(hp: HParams, rng: np.random.Generator) -> np.ndarray:
+def _draw_color(spread: float, gray_probability: float, rng: np.random.Generator) -> np.ndarray:
     """(3, 4) map: saturation or gray, then a tint and contrast about mid-gray, then brightness."""
-    spread = hp.color_jitter
     saturation, contrast = rng.uniform(1 - 2 * spread, 1 + 2 * spread, 2)
     tint = rng.uniform(1 - spread, 1 + spread, 3)
-    if rng.random() < hp.gray:
+    if rng.random() < gray_probability:
         saturation = 0.0
     gray = np.tile(_BGR_TO_GRAY, (3, 1))
     matrix = contrast * tint[:, None] * (saturation * np.eye(3) + (1 - saturation) * gray)

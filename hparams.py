@@ -72,6 +72,8 @@ class HParams:
     flip: float = 0.0                   # probability of left for right
     color_jitter: float = 0.0           # relative spread of brightness, contrast, tint, saturation
     gray: float = 0.0                   # probability of no colour
+    backdrop: float = 0.0               # the same spread, drawn again, for what surrounds the face
+    shade: float = 0.0                  # relative rise of brightness towards one side, at most
     blur: float = 0.0                   # probability of a blur
     jpeg: float = 0.0                   # probability of strong JPEG compression
     box_jitter: float = 0.0             # shift and growth of the box, in box sides, at most

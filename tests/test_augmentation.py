@@ -66,6 +66,28 @@ def test_color_map_is_applied_to_bgr(crops):
     assert np.array_equal(changed[..., 2], plain[..., 2] + 50)
 
 
+def test_backdrop_changes_what_surrounds_the_face_alone(crops):
+    """Blue raised by 50 on an ellipse's outside: half axes 0.42 and 0.52 box sides, soft border."""
+    bluer = np.array([[1, 0, 0, 50], [0, 1, 0, 0], [0, 0, 1, 0]], float)
+    plain, changed = (change_crops(crops, 0.25, 96, Augmentation(backdrop=backdrop)).astype(int)
+                      for backdrop in (None, bluer))
+    rise = changed - plain
+    assert not rise[..., 1:].any()
+    assert (rise[:, 48, 20:76, 0] == 0).all() and (rise[:, 20:76, 48, 0] == 0).all()
+    assert (rise[:, :, [0, 95], 0] == 50).all()
+    assert 20 <= rise[0, 48, round(48 + 0.42 * 96), 0] <= 30     # half way on the ellipse itself
+
+
+def test_shade_brightens_one_side(crops):
+    """Towards the bottom, rising by 40 %: the middle keeps its level, the last row has 1.4 times."""
+    gray = np.full((5, 96, 96, 3), 100, np.uint8)
+    shaded = change_crops(gray, 0.0, 96, Augmentation(shade=(np.pi / 2, 0.4)))
+    assert np.abs(shaded[:, 48].astype(int) - 100).max() <= 1
+    assert np.abs(shaded[:, 95].astype(int) - 140).max() <= 1
+    assert np.abs(shaded[:, 0].astype(int) - 60).max() <= 1
+    assert (shaded == shaded[:1, :, :1, :1]).all()
+
+
 @pytest.mark.parametrize("change", [Augmentation(blur_sigma=1.5), Augmentation(jpeg_quality=20)])
 def test_blur_and_compression_change_detail_not_level(change):
     noise = np.random.default_rng(0).integers(0, 255, (5, 96, 96, 3)).astype(np.uint8)
@@ -107,7 +129,7 @@ def test_mel_mask_silences_a_band():
 
 def test_draws_stay_within_the_hyper_parameters():
     hp = hparams.override("flip=0.5,color_jitter=0.2,blur=0.5,jpeg=0.5,box_jitter=0.1,rotation=9,"
-                          "mel_gain=6,mel_eq=4,mel_warp=0.1,mel_mask=12,mel_noise=0.3")
+                          "mel_gain=6,mel_eq=4,mel_warp=0.1,mel_mask=12,mel_noise=0.3,shade=0.5")
     draws = [augmentation.draw(hp, np.random.default_rng(seed)) for seed in range(200)]
     assert 0.35 < np.mean([d.flip for d in draws]) < 0.65
     assert 0.35 < np.mean([d.jpeg_quality > 0 for d in draws]) < 0.65
@@ -119,3 +141,4 @@ def test_draws_stay_within_the_hyper_parameters():
     assert all(0 <= first <= stop <= 80 for first, stop in (d.mel_mask for d in draws))
     assert 5 < np.abs([d.mel_gain for d in draws]).max() <= 6
     assert max(d.mel_noise for d in draws) <= 0.3
+    assert 0.45 < max(rise for _, rise in (d.shade for d in draws)) <= 0.5
