@@ -16,17 +16,19 @@ def run_script(main: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # A file's name may hold what the terminal cannot show: no reason to fail when all is done.
     sys.stdout.reconfigure(errors="backslashreplace")
+    script = Path(sys.argv[0])
+    name = script.parent.name if script.name == "__main__.py" else script.name
     try:
         main()
     except InputError as error:
-        print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
+        print(f"{name}: error: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"{Path(sys.argv[0]).name}: error: cannot use {error.filename}: {error.strerror}; "
+        print(f"{name}: error: cannot use {error.filename}: {error.strerror}; "
               "choose another path or make room for it", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -8,6 +8,7 @@ Can be stopped and started again at any time: finished clips are skipped, failed
 import argparse
 import json
 import logging
+import math
 import os
 import re
 from collections import Counter
@@ -105,8 +106,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     for name, least in (("ngpu", 1), ("batch_size", 1), ("workers", 1), ("det_size", 0),
                         ("min_face", 0), ("max_seconds", 0), ("margin", 0)):
         value = getattr(args, name)
-        if value is not None and value < least:
-            parser.error(f"--{name} must be at least {least}, not {value:g}")
+        if value is not None and not least <= value < math.inf:     # NaN is neither
+            parser.error(f"--{name} must be at least {least} and finite, not {value:g}")
     return args
 
 

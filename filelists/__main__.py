@@ -23,7 +23,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="folder for the lists (default: this project's filelists/)")
     add("--force", action="store_true", help="replace lists that exist")
     args = parser.parse_args(argv)
-    if min(args.val, args.test) < 0 or args.val + args.test >= 1:
+    if not (args.val >= 0 and args.test >= 0 and args.val + args.test < 1):
         parser.error(f"--val {args.val} and --test {args.test} must leave a share for training")
     if args.speaker_depth < 1:
         parser.error("--speaker_depth must be at least 1")

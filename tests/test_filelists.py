@@ -5,7 +5,7 @@ import pytest
 
 from errors import InputError, run_script
 from filelists import find_clips, split_by_speaker, write_lists
-from filelists.__main__ import main
+from filelists.__main__ import main, parse_args
 from hparams import get_image_list
 
 SHARES = {"test": 0.1, "val": 0.1}
@@ -99,7 +99,7 @@ def test_lists_are_replaced_only_by_force(tmp_path):
 
 def test_the_command_writes_what_training_reads(root, tmp_path, monkeypatch, capsys):
     out = tmp_path / "lists"
-    command = ["filelists", "--preprocessed_root", str(root), "--out", str(out), "--val", "0.2"]
+    command = ["filelists/__main__.py", "--preprocessed_root", str(root), "--out", str(out), "--val", "0.2"]
     monkeypatch.setattr(sys, "argv", command)
     main()
     printed = capsys.readouterr().out
@@ -109,4 +109,12 @@ def test_the_command_writes_what_training_reads(root, tmp_path, monkeypatch, cap
     with pytest.raises(SystemExit) as exit_:
         run_script(main)
     assert exit_.value.code == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("filelists: error: ")
+
+
+@pytest.mark.parametrize("share", ["-0.1", "1", "nan"])
+def test_impossible_shares_are_the_parsers_errors(share, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        parse_args(["--preprocessed_root", "a", "--val", share])
+    assert exit_.value.code == 2 and "must leave a share" in capsys.readouterr().err

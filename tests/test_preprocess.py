@@ -185,7 +185,8 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_2(videos, reference, tmp_
 
 
 @pytest.mark.parametrize("options", [["--workers", "0"], ["--margin", "-1"], ["--ngpu", "0"],
-                                     ["--max_seconds", "-5"]])
+                                     ["--max_seconds", "-5"], ["--max_seconds", "nan"],
+                                     ["--margin", "inf"]])
 def test_impossible_flags_are_the_parsers_errors(options, capsys):
     with pytest.raises(SystemExit) as exit_:
         preprocess.parse_args(["--data_root", "a", "--preprocessed_root", "b", *options])
