@@ -15,7 +15,7 @@ from clip_record import ClipError, ClipRecord, publish
 from clips import Clip
 from errors import InputError
 from face_detection import Detector
-from faces import FrameFaces, detect_faces
+from faces import FrameFaces, detect_faces, search_size
 from hparams import hparams
 from sync_correction import SAMPLES_PER_FRAME, Expert, SyncOffset, cut_sound, measure_offset
 from tracking import follow, smooth_boxes
@@ -72,11 +72,14 @@ def make_clips(video: Path, source: str, folder: Path, detector: Detector, setti
     temp = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temp, ignore_errors=True)
     sound = audio.load_wav(video)
-    found = list(detect_faces(media.read_frames(video, fps=hparams.fps), detector,
-                              det_size=settings.det_size, batch_size=batch_size))
     info = media.probe(video).video
-    boxes = _person_boxes(found, (info.width, info.height), settings.min_face,
-                          smooth=detector.tracks)
+    if info is None:
+        raise ClipError("it has no video stream")
+    size = info.width, info.height
+    small = media.read_frames(video, fps=hparams.fps, size=search_size(size, settings.det_size))
+    found = list(detect_faces(small, detector, det_size=settings.det_size, batch_size=batch_size,
+                              frame_size=size))
+    boxes = _person_boxes(found, size, settings.min_face, smooth=detector.tracks)
     if np.isnan(boxes).all():
         raise ClipError("no face in any frame: see --min_face, --det_size and --face_detector")
     pieces = split(boxes, [faces.is_cut for faces in found], settings.max_seconds)
