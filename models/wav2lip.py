@@ -112,7 +112,9 @@ class Wav2Lip_disc_qual(nn.Module):
         x = lower_half(fold_time(face_sequences, 2))
         for stage in self.face_encoder_blocks:
             x = stage(x)
-        return self.binary_pred(x).flatten(1)
+        # Half precision would round a sure prediction to exactly 0 or 1, where no gradient is left.
+        with torch.autocast(x.device.type, enabled=False):
+            return self.binary_pred(x.float()).flatten(1)
 
     def perceptual_forward(self, false_face_sequences: Tensor) -> Tensor:
         """The generator's visual-quality loss: mean BCE of generated faces against "real"."""

@@ -1,7 +1,10 @@
 """Losses equal the SPEC's formulas, computed here with NumPy in double precision."""
+import math
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from losses import (all_pairs_loss, contrastive_loss, cosine_loss, get_sync_loss, real_fake_loss,
                     recon_loss, stack_mouths)
@@ -108,6 +111,21 @@ def test_perceptual_loss_is_minus_log_probability_of_real():
     with torch.no_grad():
         expected = -np.log(discriminator(faces).numpy()).mean()
         assert discriminator.perceptual_forward(faces).item() == pytest.approx(expected, abs=CLOSE)
+
+
+def test_a_wrongly_sure_discriminator_still_learns_in_half_precision():
+    """sigmoid(8) is 1 in bfloat16, which has no gradient; the loss of logit 8 against 0 is
+    softplus(8) and its slope sigmoid(8)."""
+    discriminator = Wav2Lip_disc_qual(0.0625)
+    last = discriminator.binary_pred[0]
+    nn.init.zeros_(last.weight)
+    nn.init.constant_(last.bias, 8.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        fake = discriminator(torch.rand(1, 3, 5, 96, 96))
+    loss = real_fake_loss(torch.ones_like(fake), fake)
+    loss.backward()
+    assert loss.item() == pytest.approx(8 + math.log1p(math.exp(-8)), rel=1e-3)
+    assert last.bias.grad.item() == pytest.approx(1 / (1 + math.exp(-8)), rel=1e-3)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
