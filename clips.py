@@ -2,6 +2,7 @@
 import json
 import logging
 import os
+import threading
 import wave
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 WINDOW = 5          # video frames that the expert judges at once: 200 ms
 _FEWEST_CROPS = 16
 _JPEG_END = b"\xff\xd9"
+_ONE_NPY_AT_A_TIME = threading.Lock()
 
 
 class DataError(InputError):
@@ -62,7 +64,7 @@ class Clip:
         Computed from audio.wav where missing, as in folders made by the original, and saved.
         DataError if a file is damaged."""
         try:
-            return np.load(self.folder / "mel.npy", mmap_mode="r")
+            return _map_npy(self.folder / "mel.npy")
         except FileNotFoundError:
             return self._make_mel()
         except ValueError as error:
@@ -194,13 +196,20 @@ def usable_starts(clip: Clip, hp: HParams, *, before: int = 0, after: int = 0) -
 
 def _mel_frames(folder: Path, hp: HParams) -> int:
     if (folder / "mel.npy").is_file():
-        shape = np.load(folder / "mel.npy", mmap_mode="r").shape
+        shape = _map_npy(folder / "mel.npy").shape
         if len(shape) != 2 or shape[0] != hp.num_mels:
             raise ValueError(f"mel of shape {shape}")
         return shape[1]
     with wave.open(str(folder / "audio.wav")) as file:
         samples = file.getnframes() * hp.sample_rate // file.getframerate()
     return 1 + samples // hp.hop_size
+
+
+def _map_npy(path: Path) -> np.ndarray:
+    # NumPy parses the header with `ast`, which threads must not do together before Python 3.11.8
+    # (SystemError: AST constructor recursion depth mismatch, CPython issue 106905).
+    with _ONE_NPY_AT_A_TIME:
+        return np.load(path, mmap_mode="r")
 
 
 def _read_jpg(path: Path) -> np.ndarray:

@@ -1,5 +1,8 @@
 """Lists are checked before training: counts by reason, and one line where nothing is usable."""
 import json
+import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +29,25 @@ def test_report_counts_by_reason(tmp_path):
                    "1 without mel.npy or audio.wav", "1 with a damaged mel.npy or audio.wav",
                    f"1 with no folder (first: {tmp_path / 'p/absent'})"):
         assert reason in summary
+
+
+def test_npy_headers_are_parsed_one_at_a_time(tmp_path, monkeypatch):
+    """Python before 3.11.8 fails now and then where two threads parse them together."""
+    folders = [str(tmp_path / f"p/{i}") for i in range(8)]
+    for folder in folders:
+        write_clip(Path(folder))
+    loading, load = threading.Semaphore(1), np.load
+
+    def checked_load(*args, **kwargs):
+        assert loading.acquire(blocking=False), "another thread is loading"
+        try:
+            time.sleep(0.01)
+            return load(*args, **kwargs)
+        finally:
+            loading.release()
+
+    monkeypatch.setattr(np, "load", checked_load)
+    assert len(check_clips(folders, tmp_path).clips) == 8
 
 
 def test_nothing_usable_is_an_error(tmp_path):
