@@ -119,6 +119,6 @@ class Wav2Lip_disc_qual(nn.Module):
     def perceptual_forward(self, false_face_sequences: Tensor) -> Tensor:
         """The generator's visual-quality loss: mean BCE of generated faces against "real"."""
         real = self(false_face_sequences)
-        # Autocast refuses this loss on CUDA: half precision is too coarse near 0 and 1.
+        # Autocast refuses this loss on CUDA, though `real` is in float32.
         with torch.autocast(real.device.type, enabled=False):
-            return F.binary_cross_entropy(real.float(), torch.ones_like(real, dtype=torch.float32))
+            return F.binary_cross_entropy(real, torch.ones_like(real))

@@ -99,7 +99,8 @@ def test_lists_are_replaced_only_by_force(tmp_path):
 
 def test_the_command_writes_what_training_reads(root, tmp_path, monkeypatch, capsys):
     out = tmp_path / "lists"
-    command = ["filelists/__main__.py", "--preprocessed_root", str(root), "--out", str(out), "--val", "0.2"]
+    command = ["filelists/__main__.py", "--preprocessed_root", str(root), "--out", str(out),
+               "--val", "0.2"]
     monkeypatch.setattr(sys, "argv", command)
     main()
     printed = capsys.readouterr().out
