@@ -138,14 +138,15 @@ def _damaged(path: Path) -> CheckpointError:
 
 
 def _expect(network: str, weights: Mapping[str, Tensor], path: str | Path) -> None:
-    wanted, keys = _NETWORKS[network]
-    if keys & weights.keys():
-        return
-    for other, other_keys in _NETWORKS.values():
-        if other_keys & weights.keys():
-            raise CheckpointError(f"{path} holds {other}, but {wanted} is needed here")
-    raise CheckpointError(f"{path} holds weights of an unknown network ({_some(weights)}), "
-                          f"but {wanted} is needed here")
+    found = network_of(weights)
+    if found != network:
+        held = _NETWORKS[found][0] if found else f"weights of an unknown network ({_some(weights)})"
+        raise CheckpointError(f"{path} holds {held}, but {_NETWORKS[network][0]} is needed here")
+
+
+def network_of(weights: Mapping[str, Tensor]) -> str | None:
+    """Which network has these weights, by the names that `load_weights` takes; None = none known."""
+    return next((name for name, (_, keys) in _NETWORKS.items() if keys & weights.keys()), None)
 
 
 def _some(content: Mapping[str, Any]) -> str:

@@ -1,6 +1,8 @@
 """Make a small weight file of a training checkpoint: half precision, safetensors, weights alone.
 
     python export_weights.py --checkpoint_path wav2lip/best.pth --out checkpoints/wav2lip.safetensors
+
+With --width, those of a wider network that computes the same, to train on from there.
 """
 import argparse
 from collections.abc import Sequence
@@ -8,16 +10,25 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
+from torch import Tensor
 
 import checkpoint
 from atomic_file import whole_file
 from errors import InputError, run_script
+from models import SyncNet_color, Wav2Lip, Wav2Lip_disc_qual
+from models.widen import widen
+from training_flags import network_width
+
+_CLASSES = {"wav2lip": Wav2Lip, "syncnet_color": SyncNet_color,
+            "visual_quality_disc": Wav2Lip_disc_qual}
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint_path", required=True, help="any weight file of this project")
     parser.add_argument("--out", required=True, help="file to write, ending in .safetensors")
+    parser.add_argument("--width", type=network_width,
+                        help="of a wider network that computes the same (default: unchanged)")
     return parser.parse_args(argv)
 
 
@@ -25,8 +36,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     if Path(args.out).suffix != ".safetensors":
         raise InputError(f"--out {args.out}: end the name with .safetensors")
+    loaded = checkpoint.load_weights(args.checkpoint_path)
+    if args.width:
+        loaded = _widened(loaded, args)
     weights = {key: (value.half() if value.is_floating_point() else value).contiguous()
-               for key, value in checkpoint.load_weights(args.checkpoint_path).items()}
+               for key, value in loaded.items()}
     if overflown := [key for key, value in weights.items() if value.is_floating_point()
                      and not torch.isfinite(value).all()]:
         raise InputError(f"{args.checkpoint_path}: {overflown[0]} does not fit half precision")
@@ -36,6 +50,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     except OSError as error:
         raise InputError(f"cannot write {args.out}: {error.strerror}") from None
     print(f"{args.out}: {len(weights)} tensors, {Path(args.out).stat().st_size / 1e6:.1f} MB")
+
+
+def _widened(weights: dict[str, Tensor], args: argparse.Namespace) -> dict[str, Tensor]:
+    network = checkpoint.network_of(weights)
+    if network not in _CLASSES:
+        raise InputError(f"{args.checkpoint_path}: --width is for the networks of models/ alone")
+    model = checkpoint.load_model(args.checkpoint_path, _CLASSES[network])
+    try:
+        return widen(model, args.width).state_dict()
+    except ValueError as error:
+        raise InputError(f"{args.checkpoint_path}: {error}") from None
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     add("--filelist_root", help="folder of train.txt and val.txt (default: filelists/)")
     add("--hparams", type=parse_hparams, default=hparams, metavar="NAME=VALUE,…",
         help="other hyper-parameters than those of hparams.py")
-    add("--width", type=_width, default=1.0, help="network width, 1.0 = published, 0.25 = light; "
-        "a resumed network keeps its own (default 1.0)")
+    add("--width", type=network_width, default=1.0, help="network width, 1.0 = published, "
+        "0.25 = light; a resumed network keeps its own (default 1.0)")
     add("--max_steps", type=whole_number(1),
         help="stop after this step (default: train until stopped)")
     add("--seed", type=whole_number(0), default=0, help="of weights, order and samples (default 0)")
@@ -41,7 +41,8 @@ def parse_hparams(assignments: str) -> HParams:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _width(text: str) -> float:
+def network_width(text: str) -> float:
+    """A flag's positive multiple of 1/16; ArgumentTypeError for anything else."""
     try:
         value = float(text)
     except ValueError:

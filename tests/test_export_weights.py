@@ -30,6 +30,20 @@ def test_exported_weights_are_the_same_to_half_precision(trained, tmp_path):
         torch.testing.assert_close(exported.state_dict()[key], value, rtol=2 ** -11, atol=6e-8)
 
 
+def test_a_wider_network_draws_the_same_faces_to_half_precision(trained, tmp_path):
+    model, path = trained
+    out = tmp_path / "wide.safetensors"
+    export_weights.main(["--checkpoint_path", str(path), "--width", "0.1875", "--out", str(out)])
+    wide = checkpoint.load_model(out, Wav2Lip)
+    assert wide.width == 0.1875
+    mel, faces = torch.zeros(1, 1, 80, 16), torch.full((1, 6, 96, 96), 0.5)
+    with torch.no_grad():
+        torch.testing.assert_close(wide(mel, faces), model(mel, faces), rtol=0, atol=2e-3)
+    with pytest.raises(InputError, match="width 0.125: must be greater than 0.1875"):
+        export_weights.main(["--checkpoint_path", str(out), "--width", "0.125",
+                             "--out", str(tmp_path / "x.safetensors")])
+
+
 def test_what_cannot_be_exported_is_said_and_leaves_nothing(trained, tmp_path):
     model, path = trained
     with pytest.raises(InputError, match="end the name with .safetensors"):
