@@ -5,6 +5,10 @@ from torch.nn import functional as F
 
 from models.conv import lower_half
 
+# Where a speaking face moves, in crop sides: from under the nose to the chin, between the cheeks.
+_MOUTH_ROWS = (0.55, 0.92)
+_MOUTH_COLUMNS = (0.22, 0.78)
+
 
 def cosine_loss(a: Tensor, v: Tensor, y: Tensor) -> Tensor:
     """Binary cross-entropy of the cosine of sound and mouth embeddings (paper, Eq. 1–2).
@@ -64,6 +68,13 @@ def stack_mouths(faces: Tensor) -> Tensor:
 def recon_loss(g: Tensor, gt: Tensor) -> Tensor:
     """L1 between generated and real faces (paper, Eq. 3)."""
     return F.l1_loss(g.float(), gt.float())
+
+
+def mouth_loss(g: Tensor, gt: Tensor) -> Tensor:
+    """L1 between the mouths alone of generated and real faces (…, H, W); not in the paper."""
+    rows, columns = (slice(*(round(side * end) for end in ends)) for side, ends
+                     in zip(g.shape[-2:], (_MOUTH_ROWS, _MOUTH_COLUMNS), strict=True))
+    return recon_loss(g[..., rows, columns], gt[..., rows, columns])
 
 
 def real_fake_loss(real: Tensor, fake: Tensor) -> Tensor:

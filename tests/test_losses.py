@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from losses import (all_pairs_loss, contrastive_loss, cosine_loss, get_sync_loss, real_fake_loss,
-                    recon_loss, stack_mouths)
+from losses import (all_pairs_loss, contrastive_loss, cosine_loss, get_sync_loss, mouth_loss,
+                    real_fake_loss, recon_loss, stack_mouths)
 from models import SyncNet_color, Wav2Lip_disc_qual
 
 CLOSE = 1e-5    # float32 rounding of a mean over a few values
@@ -97,6 +97,13 @@ def test_reconstruction_loss_is_mean_absolute_difference():
     g, gt = rng.uniform(0, 1, (2, 2, 3, 5, 8, 8))
     assert recon_loss(tensor(g), tensor(gt)).item() == pytest.approx(np.abs(g - gt).mean(),
                                                                      abs=CLOSE)
+
+
+def test_mouth_loss_is_that_difference_from_nose_to_chin():
+    rng = np.random.default_rng(2)
+    g, gt = rng.uniform(0, 1, (2, 2, 3, 5, 96, 96))
+    expected = np.abs(g - gt)[..., 53:88, 21:75].mean()
+    assert mouth_loss(tensor(g), tensor(gt)).item() == pytest.approx(expected, abs=CLOSE)
 
 
 def test_real_fake_loss():

@@ -124,6 +124,23 @@ def test_total_loss_is_the_recipe(data, expert, tmp_path, script):
         assert sync > 0 and loss == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("script", GENERATORS)
+def test_the_mouth_counts_beside_the_face_as_often_as_asked(data, expert, tmp_path, script):
+    """The first step's total over the recipe's, with the weight 1 and with 3."""
+    rows = []
+    for weight in (0, 1, 3):
+        folder = tmp_path / str(weight)
+        script.main([*data, "--syncnet_checkpoint_path", expert, "--checkpoint_dir", str(folder),
+                     "--max_steps", "1", "--hparams", f"{SMALL},disc_wt=0.07,mouth_wt={weight}"])
+        rows.append({name: float(metrics(folder)[0][name]) for name in ("l1", "loss")})
+    recipe, once, thrice = rows
+    assert recipe["l1"] == once["l1"] == thrice["l1"]
+    mouth = (once["loss"] - recipe["loss"]) / (0.93 if script is hq_wav2lip_train else 1)
+    assert 0.2 * recipe["l1"] < mouth < 5 * recipe["l1"]
+    assert (thrice["loss"] - recipe["loss"]) == pytest.approx(3 * (once["loss"] - recipe["loss"]),
+                                                              rel=1e-3)
+
+
 def test_generator_leaves_checkpoints_and_collages(data, expert, tmp_path):
     hq_wav2lip_train.main([*data, "--syncnet_checkpoint_path", expert, "--checkpoint_dir",
                            str(tmp_path), "--max_steps", "2", "--hparams", SMALL])
