@@ -67,6 +67,15 @@ def test_discriminator_golden_numbers(golden_networks, uniform):
 
 
 @torch.no_grad()
+def test_the_untrained_discriminator_hands_on_what_differs_between_faces():
+    torch.manual_seed(0)
+    discriminator = Wav2Lip_disc_qual(width=0.25)
+    faces = torch.rand(16, 3, 1, 96, 96) * torch.rand(16, 1, 1, 1, 1)
+    spread = discriminator(faces).logit().std()
+    assert 0.01 < spread < 1        # under 1e-6 with torch's own first weights
+
+
+@torch.no_grad()
 def test_folded_batch_norm_changes_no_number(golden_networks, uniform):
     mel, face = uniform("public/mel", (2, 1, 80, 16), -4, 4), uniform("public/face", (2, 6, 96, 96))
     folded = fold_batch_norm(fill(Wav2Lip()))
