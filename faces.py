@@ -23,6 +23,9 @@ _SEARCH_EVERY = 12          # frames for which a tracking detector may do withou
 _SEARCH_EMPTY_EVERY = 4     # and the same where no face is seen
 _NO_FACES = np.zeros((0, 5), np.float32)
 _FEATHER = 0.1              # width of the soft border, in box sides
+_MOVING = (0.76, 0.5)       # centre (y, x), in box sides, of the ellipse of mouth and chin
+_MOVING_RADII = (0.24, 0.28)
+_TINT_SPREAD = 0.12         # standard deviation, in box sides, within which a tint is even
 
 
 class FrameFaces(NamedTuple):
@@ -172,7 +175,7 @@ def paste_face(frame: np.ndarray, face: np.ndarray, box: Sequence[int],
     """Put a generated face (S, S, 3) uint8 back into its box of the frame, in place.
 
     none: the whole box, as published. feather: the lower half alone (the network redraws nothing
-    else), behind a soft border that lies inside the box.
+    else), in the frame's colours (`match_tint`), behind a soft border that lies inside the box.
     """
     x1, y1, x2, y2 = box
     region = frame[y1:y2, x1:x2]
@@ -181,8 +184,30 @@ def paste_face(frame: np.ndarray, face: np.ndarray, box: Sequence[int],
         return
     alpha = _feather_mask(x2 - x1, y2 - y1)
     top = (y2 - y1) // 2
-    resized = cv2.resize(face, (x2 - x1, y2 - y1), interpolation=cv2.INTER_CUBIC)
+    tinted = match_tint(face, crop_face(frame, box, len(face)))
+    resized = cv2.resize(tinted, (x2 - x1, y2 - y1), interpolation=cv2.INTER_CUBIC)
     region[top:] = cv2.blendLinear(resized[top:], region[top:], alpha[top:], 1 - alpha[top:])
+
+
+def match_tint(face: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """A generated face in the colours of the crop it was made of, both (S, S, 3) uint8.
+
+    Mouth and chin move, the rest should not: what the rest differs by, smoothed, is the tint, and
+    at the mouth that of its surroundings (normalised convolution, Knutsson and Westin 1993).
+    """
+    still = _still_mask(len(face))
+    spread = (0, 0), _TINT_SPREAD * len(face)
+    known = cv2.GaussianBlur(still, *spread)[..., None]
+    tint = cv2.GaussianBlur((np.float32(original) - face) * still, *spread) / known
+    return np.clip(np.rint(face + tint), 0, 255).astype(np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _still_mask(size: int) -> np.ndarray:
+    """(size, size, 1) float32: 0 within the ellipse of mouth and chin, rising to 1 around it."""
+    y, x = ((np.arange(size) + 0.5) / size - centre for centre in _MOVING)
+    distance = np.hypot(y[:, None] / _MOVING_RADII[0], x / _MOVING_RADII[1])
+    return np.float32(_ramp(2 * (distance - 1)))[..., None]
 
 
 @lru_cache(maxsize=64)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from errors import InputError
-from faces import crop_face, detect_faces, pad_boxes, paste_face
+from faces import crop_face, detect_faces, match_tint, pad_boxes, paste_face
 
 
 def bright_box(image):
@@ -166,11 +166,22 @@ def test_hard_paste_replaces_the_whole_box_and_nothing_else():
 
 
 def test_feathered_paste_keeps_the_upper_half_and_has_no_edge():
-    frame, face = np.zeros((200, 300, 3), np.uint8), np.full((96, 96, 3), 200, np.uint8)
-    paste_face(frame, face, (50, 20, 210, 180), "feather")
-    changed = frame[..., 0].astype(int)
-    assert (changed[:100] == 0).all() and (changed[180:] == 0).all()
-    assert (changed[:, :50] == 0).all() and (changed[:, 210:] == 0).all()
-    assert changed[140, 130] == 200
-    assert np.abs(np.diff(changed, axis=0)).max() <= 25      # a hard edge would be a step of 200
-    assert np.abs(np.diff(changed, axis=1)).max() <= 25
+    frame = np.full((200, 300, 3), 100, np.uint8)
+    checks = 80 * (-1) ** np.indices((96, 96)).sum(0)       # too fine for a tint
+    face = np.uint8(100 + checks)[..., None].repeat(3, axis=2)
+    paste_face(frame, face, (50, 20, 146, 116), "feather")
+    changed = np.abs(frame[..., 0].astype(int) - 100)
+    assert (changed[:68] == 0).all() and (changed[116:] == 0).all()
+    assert (changed[:, :50] == 0).all() and (changed[:, 146:] == 0).all()
+    assert changed[92, 98] == 80
+    assert np.abs(np.diff(changed, axis=0)).max() <= 15      # a hard edge would be a step of 80
+    assert np.abs(np.diff(changed, axis=1)).max() <= 15
+
+
+def test_a_tint_is_taken_off_the_mouth_too_and_what_the_mouth_does_is_not():
+    y, x = np.mgrid[:96, :96]
+    original = np.stack([80 + x, 200 - y, 100 + x // 2], axis=-1).astype(np.uint8)
+    said = original.copy()
+    said[66:80, 36:60] = 30         # lips that opened
+    tinted = np.uint8(said + [20, -15, 0] - 10 * x[..., None] / 96)
+    assert np.abs(match_tint(tinted, original).astype(int) - said).max() <= 3
