@@ -22,7 +22,7 @@ from errors import run_script
 from expert_score import EXPERT_CHECK_BATCHES, load_frozen_expert
 from hparams import HParams
 from loader import train_loader, validation_loader
-from losses import get_sync_loss, mouth_loss, real_fake_loss, recon_loss
+from losses import get_sync_loss, in_gray, mouth_loss, real_fake_loss, recon_loss
 from models import Wav2Lip, Wav2Lip_disc_qual
 from precision import Arithmetic, set_learning_rate
 from training_flags import add_training_flags
@@ -63,13 +63,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def generator_losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, discriminator: nn.Module,
                      syncnet_wt: float, disc_wt: float, arithmetic: Arithmetic,
-                     mouth_wt: float = 0.0) -> GeneratorLosses:
+                     mouth_wt: float = 0.0, sync_gray: bool = False) -> GeneratorLosses:
     """The generator's loss (paper, Eq. 6) and its parts; a part without weight is 0, not asked."""
     l1 = recon_loss(g, batch.gt)
     sync = perceptual = torch.zeros((), device=g.device)
     with arithmetic.autocast():
         if syncnet_wt > 0:
-            sync = get_sync_loss(expert, batch.mel, g)
+            sync = get_sync_loss(expert, batch.mel, in_gray(g) if sync_gray else g)
         if disc_wt > 0:
             perceptual = discriminator.perceptual_forward(g)
     likeness = l1 + mouth_wt * mouth_loss(g, batch.gt)
@@ -115,7 +115,7 @@ def train_step(batch: Wav2LipSample, generator: nn.Module, discriminator: nn.Mod
     # The discriminator judges the generator here, but does not learn from it.
     disc_state.network.requires_grad_(False)
     parts = generator_losses(g, batch, expert, disc_state.network, state.extra["syncnet_wt"],
-                             hp.disc_wt, arithmetic, hp.mouth_wt)
+                             hp.disc_wt, arithmetic, hp.mouth_wt, hp.sync_gray)
     norm = arithmetic.step(parts.total, state.optimizer, step, batch.name)
     disc_state.network.requires_grad_(True)
 

@@ -21,7 +21,7 @@ from dataset import SyncNetDataset, Wav2LipDataset, Wav2LipSample, decode_clips
 from errors import run_script
 from expert_score import EXPERT_CHECK_BATCHES, load_frozen_expert
 from loader import train_loader, validation_loader
-from losses import get_sync_loss, mouth_loss, recon_loss
+from losses import get_sync_loss, in_gray, mouth_loss, recon_loss
 from models import Wav2Lip
 from precision import Arithmetic, set_learning_rate
 from training_flags import add_training_flags
@@ -49,7 +49,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, syncnet_wt: float,
-           arithmetic: Arithmetic, mouth_wt: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+           arithmetic: Arithmetic, mouth_wt: float = 0.0,
+           sync_gray: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """The recipe's loss (paper, Eq. 6 without its last term) and its parts L1 and sync.
 
     Without a weight the expert is not asked, and sync is 0."""
@@ -57,7 +58,7 @@ def losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, syncnet_wt: float
     sync = torch.zeros((), device=g.device)
     if syncnet_wt > 0:
         with arithmetic.autocast():
-            sync = get_sync_loss(expert, batch.mel, g)
+            sync = get_sync_loss(expert, batch.mel, in_gray(g) if sync_gray else g)
     likeness = l1 + mouth_wt * mouth_loss(g, batch.gt)
     return (1 - syncnet_wt) * likeness + syncnet_wt * sync, l1, sync
 
@@ -124,7 +125,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         batch = batch.to(ranks.device)
         with arithmetic.autocast():
             g = generator(batch.indiv_mels, batch.x)
-        loss, l1, sync = losses(g, batch, expert, syncnet_wt, arithmetic, hp.mouth_wt)
+        loss, l1, sync = losses(g, batch, expert, syncnet_wt, arithmetic, hp.mouth_wt,
+                                hp.sync_gray)
         norm = arithmetic.step(loss, optimizer, state.global_step + 1, batch.name)
         state.advance(len(batch.name) * ranks.world_size, len(train_clips))
 

@@ -1,13 +1,14 @@
 """Losses equal the SPEC's formulas, computed here with NumPy in double precision."""
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from losses import (all_pairs_loss, contrastive_loss, cosine_loss, get_sync_loss, mouth_loss,
-                    real_fake_loss, recon_loss, stack_mouths)
+from losses import (all_pairs_loss, contrastive_loss, cosine_loss, get_sync_loss, in_gray,
+                    mouth_loss, real_fake_loss, recon_loss, stack_mouths)
 from models import SyncNet_color, Wav2Lip_disc_qual
 
 CLOSE = 1e-5    # float32 rounding of a mean over a few values
@@ -90,6 +91,14 @@ def test_sync_loss_is_minus_log_cosine_and_reaches_the_faces():
     loss.backward()
     assert g.grad[:, :, :, 48:].abs().sum() > 0 and not g.grad[:, :, :, :48].any()
     assert all(p.grad is None for p in expert.parameters())
+
+
+def test_faces_in_gray_have_the_brightness_of_opencv_and_pass_it_to_every_channel():
+    faces = np.random.default_rng(4).integers(0, 256, (2, 3, 5, 8, 8), np.uint8)
+    gray = in_gray(tensor(faces)).numpy()
+    for got, picture in zip(gray[1].transpose(1, 2, 3, 0), faces[1].transpose(1, 2, 3, 0)):
+        expected = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)[..., None]
+        assert np.abs(got - expected).max() <= 0.51 and got.shape == (8, 8, 3)
 
 
 def test_reconstruction_loss_is_mean_absolute_difference():
