@@ -41,7 +41,7 @@ class HParams:
     checkpoint_interval: int = 3000     # steps
     eval_interval: int = 3000           # steps
     syncnet_wt: float = 0.0             # weight of the sync loss until the evaluation switches it on
-    sync_gray: bool = False             # the sync loss sees generated faces without their colour
+    gray_critics: bool = False          # the expert and the discriminator see faces without colour
     mouth_wt: float = 0.0               # weight of an L1 of the mouth alone, beside the face's; 0 = off
     disc_wt: float = 0.07               # weight of the visual-quality loss
     disc_initial_learning_rate: float = 1e-4

@@ -63,23 +63,26 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def generator_losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, discriminator: nn.Module,
                      syncnet_wt: float, disc_wt: float, arithmetic: Arithmetic,
-                     mouth_wt: float = 0.0, sync_gray: bool = False) -> GeneratorLosses:
+                     mouth_wt: float = 0.0, gray_critics: bool = False) -> GeneratorLosses:
     """The generator's loss (paper, Eq. 6) and its parts; a part without weight is 0, not asked."""
     l1 = recon_loss(g, batch.gt)
     sync = perceptual = torch.zeros((), device=g.device)
+    seen = in_gray(g) if gray_critics else g
     with arithmetic.autocast():
         if syncnet_wt > 0:
-            sync = get_sync_loss(expert, batch.mel, in_gray(g) if sync_gray else g)
+            sync = get_sync_loss(expert, batch.mel, seen)
         if disc_wt > 0:
-            perceptual = discriminator.perceptual_forward(g)
+            perceptual = discriminator.perceptual_forward(seen)
     likeness = l1 + mouth_wt * mouth_loss(g, batch.gt)
     total = syncnet_wt * sync + disc_wt * perceptual + (1 - syncnet_wt - disc_wt) * likeness
     return GeneratorLosses(total, l1, sync, perceptual)
 
 
 def discriminator_loss(discriminator: nn.Module, gt: Tensor, g: Tensor,
-                       arithmetic: Arithmetic) -> Tensor:
+                       arithmetic: Arithmetic, gray_critics: bool = False) -> Tensor:
     """BCE of real faces against 1 and of generated ones, detached, against 0 (paper, Eq. 8)."""
+    if gray_critics:
+        gt, g = in_gray(gt), in_gray(g)
     with arithmetic.autocast():
         real, fake = discriminator(gt), discriminator(g.detach())
     return real_fake_loss(real, fake)
@@ -87,7 +90,8 @@ def discriminator_loss(discriminator: nn.Module, gt: Tensor, g: Tensor,
 
 @torch.no_grad()
 def evaluate(network: nn.Module, expert: nn.Module, discriminator: nn.Module,
-             validation: DataLoader, arithmetic: Arithmetic) -> Evaluation:
+             validation: DataLoader, arithmetic: Arithmetic,
+             gray_critics: bool = False) -> Evaluation:
     """Mean losses over the fixed samples of all ranks, and pictures of the first few."""
     network.eval()
     totals, collages = [], []
@@ -95,9 +99,10 @@ def evaluate(network: nn.Module, expert: nn.Module, discriminator: nn.Module,
         batch = batch.to(arithmetic.device)
         with arithmetic.autocast():
             g = network(batch.indiv_mels, batch.x)
-        parts = generator_losses(g, batch, expert, discriminator, 1.0, 1.0, arithmetic)
+        parts = generator_losses(g, batch, expert, discriminator, 1.0, 1.0, arithmetic,
+                                 gray_critics=gray_critics)
         totals.append(torch.stack([*parts[1:], discriminator_loss(discriminator, batch.gt, g,
-                                                                  arithmetic)]))
+                                                                  arithmetic, gray_critics)]))
         if not collages:
             collages = [collage(*sample) for sample in zip(batch.x, g, batch.gt)][:_COLLAGES]
     network.train()
@@ -115,11 +120,11 @@ def train_step(batch: Wav2LipSample, generator: nn.Module, discriminator: nn.Mod
     # The discriminator judges the generator here, but does not learn from it.
     disc_state.network.requires_grad_(False)
     parts = generator_losses(g, batch, expert, disc_state.network, state.extra["syncnet_wt"],
-                             hp.disc_wt, arithmetic, hp.mouth_wt, hp.sync_gray)
+                             hp.disc_wt, arithmetic, hp.mouth_wt, hp.gray_critics)
     norm = arithmetic.step(parts.total, state.optimizer, step, batch.name)
     disc_state.network.requires_grad_(True)
 
-    disc_loss = discriminator_loss(discriminator, batch.gt, g, arithmetic)
+    disc_loss = discriminator_loss(discriminator, batch.gt, g, arithmetic, hp.gray_critics)
     disc_norm = disc_state.arithmetic.step(disc_loss, disc_state.optimizer, step, batch.name)
     values = [loss.detach() for loss in (*parts, disc_loss)]
     loss, l1, sync, perceptual, disc = distributed.mean_over_ranks(torch.stack(values)).tolist()
@@ -188,7 +193,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         stopping = stop.asked()
         last = stopping or step == args.max_steps
         if step == 1 or step % hp.eval_interval == 0 or (last and not stopping):
-            result = evaluate(network, expert, disc_network, validation, arithmetic)
+            result = evaluate(network, expert, disc_network, validation, arithmetic,
+                              hp.gray_critics)
             log.info("step %d, validation: L1 %.4f, sync %.4f, perceptual %.4f, discriminator %.4f",
                      step, *result[:4])
             metrics.write(step, state.global_epoch, {

@@ -5,7 +5,6 @@ from torch.nn import functional as F
 
 from models.conv import lower_half
 
-_LUMA = (0.114, 0.587, 0.299)   # of blue, green and red (ITU-R BT.601)
 # Where a speaking face moves, in crop sides: from under the nose to the chin, between the cheeks.
 _MOUTH_ROWS = (0.55, 0.92)
 _MOUTH_COLUMNS = (0.22, 0.78)
@@ -61,13 +60,14 @@ def get_sync_loss(syncnet: nn.Module, mel: Tensor, g: Tensor) -> Tensor:
 
 
 def in_gray(faces: Tensor) -> Tensor:
-    """(B, 3, …) faces, BGR, with their brightness in all three channels; not in the paper.
+    """(B, 3, …) faces with the mean of their channels in all three; not in the paper.
 
-    A generator that is short of data pleases the expert with coloured spots where lips should
-    move; in gray faces the expert does not see them.
+    A generator that is short of data pleases the expert and the discriminator with coloured spots
+    where lips should move. They do not see those in gray faces; and by the plain mean, not by
+    brightness as an eye weighs it, what they ask for is gray too: green weighs most to the eye,
+    and lips would be darkened by taking green away alone, to purple.
     """
-    weights = faces.new_tensor(_LUMA).view(3, *[1] * (faces.dim() - 2))
-    return (faces * weights).sum(1, keepdim=True).expand_as(faces)
+    return faces.mean(1, keepdim=True).expand_as(faces)
 
 
 def stack_mouths(faces: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, syncnet_wt: float,
            arithmetic: Arithmetic, mouth_wt: float = 0.0,
-           sync_gray: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+           gray_critics: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """The recipe's loss (paper, Eq. 6 without its last term) and its parts L1 and sync.
 
     Without a weight the expert is not asked, and sync is 0."""
@@ -58,14 +58,14 @@ def losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, syncnet_wt: float
     sync = torch.zeros((), device=g.device)
     if syncnet_wt > 0:
         with arithmetic.autocast():
-            sync = get_sync_loss(expert, batch.mel, in_gray(g) if sync_gray else g)
+            sync = get_sync_loss(expert, batch.mel, in_gray(g) if gray_critics else g)
     likeness = l1 + mouth_wt * mouth_loss(g, batch.gt)
     return (1 - syncnet_wt) * likeness + syncnet_wt * sync, l1, sync
 
 
 @torch.no_grad()
 def evaluate(network: nn.Module, expert: nn.Module, validation: DataLoader,
-             arithmetic: Arithmetic) -> Evaluation:
+             arithmetic: Arithmetic, gray_critics: bool = False) -> Evaluation:
     """Mean losses over the fixed samples of all ranks, and pictures of the first few."""
     network.eval()
     l1s, syncs, collages = [], [], []
@@ -73,7 +73,7 @@ def evaluate(network: nn.Module, expert: nn.Module, validation: DataLoader,
         batch = batch.to(arithmetic.device)
         with arithmetic.autocast():
             g = network(batch.indiv_mels, batch.x)
-        _, l1, sync = losses(g, batch, expert, 1.0, arithmetic)
+        _, l1, sync = losses(g, batch, expert, 1.0, arithmetic, gray_critics=gray_critics)
         l1s.append(l1)
         syncs.append(sync)
         if not collages:
@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with arithmetic.autocast():
             g = generator(batch.indiv_mels, batch.x)
         loss, l1, sync = losses(g, batch, expert, syncnet_wt, arithmetic, hp.mouth_wt,
-                                hp.sync_gray)
+                                hp.gray_critics)
         norm = arithmetic.step(loss, optimizer, state.global_step + 1, batch.name)
         state.advance(len(batch.name) * ranks.world_size, len(train_clips))
 
@@ -138,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         stopping = stop.asked()
         last = stopping or step == args.max_steps
         if step == 1 or step % hp.eval_interval == 0 or (last and not stopping):
-            result = evaluate(network, expert, validation, arithmetic)
+            result = evaluate(network, expert, validation, arithmetic, hp.gray_critics)
             log.info("step %d, validation: L1 %.4f, sync %.4f", step, result.l1, result.sync)
             metrics.write(step, state.global_epoch, {"val_l1": result.l1, "val_sync": result.sync})
             metrics.write_collages(step, result.collages)
