@@ -91,13 +91,16 @@ class ClipDataset(Dataset):
 
     def _window(self, index: int, start: int, changes: Augmentation) -> np.ndarray:
         """(5, 96, 96, 3) uint8 crops of frames start … start+4."""
+        return augmentation.change_crops(self._crops(index, start), self.clips[index].margin,
+                                         self.hp.img_size, changes)
+
+    def _crops(self, index: int, start: int) -> np.ndarray:
+        """(5, S, S, 3) uint8: the same frames as they are stored."""
         clip = self.clips[index]
         row = int(np.searchsorted(clip.frames, start))
         if self._cache is None:
-            crops = clip.load_crops(row, row + WINDOW, self.hp.img_size)
-        else:
-            crops = self._cache[index][0][row:row + WINDOW]
-        return augmentation.change_crops(crops, clip.margin, self.hp.img_size, changes)
+            return clip.load_crops(row, row + WINDOW, self.hp.img_size)
+        return self._cache[index][0][row:row + WINDOW]
 
     def _mel_windows(self, index: int, frames: Sequence[int], changes: Augmentation) -> np.ndarray:
         """(len(frames), 1, 80, 16) float32: the mel windows that start at these video frames."""
@@ -177,7 +180,7 @@ class Wav2LipDataset(ClipDataset):
         index = key[1]
         clip = self.clips[index]
         start = int(rng.choice(self._starts[index]))
-        reference = int(rng.choice(clip.window_starts[clip.window_starts != start]))
+        reference = self._reference(rng, index, start)
         frames = [start + k for k in range(-self._before, self._after + 1)]
         mels = self._mel_windows(index, [*frames, start], changes)
         gt = _unit_range(self._window(index, start, changes)).transpose(3, 0, 1, 2)
@@ -190,9 +193,27 @@ class Wav2LipDataset(ClipDataset):
                              torch.from_numpy(np.ascontiguousarray(gt)),
                              f"{clip.name}@{start}, reference @{reference}")
 
+    def _reference(self, rng: np.random.Generator, index: int, start: int) -> int:
+        """Start of the window to take skin, teeth and beard from. Of several candidates it is the
+        one whose upper halves are most like those at `start`: in inference they are the same."""
+        starts = self.clips[index].window_starts
+        distance = np.abs(starts - start)
+        far = starts[distance >= min(self.hp.min_reference_offset, distance.max())]
+        candidates = rng.permutation(far)[:self.hp.reference_candidates].tolist()
+        if len(candidates) == 1:
+            return candidates[0]
+        target = _upper_halves(self._crops(index, start))
+        return min(candidates, key=lambda other: float(
+            np.abs(_upper_halves(self._crops(index, other)) - target).mean()))
+
 
 def _unit_range(crops: np.ndarray) -> np.ndarray:
     return crops.astype(np.float32) / 255
+
+
+def _upper_halves(crops: np.ndarray) -> np.ndarray:
+    """(5, S, S, 3) uint8 → (5, S/2, S, 3) int16, whose differences do not wrap around."""
+    return crops[:, :crops.shape[1] // 2].astype(np.int16)
 
 
 def _stack_mouths(crops: np.ndarray) -> np.ndarray:

@@ -40,6 +40,8 @@ class HParams:
     num_workers: int = 16
     checkpoint_interval: int = 3000     # steps
     eval_interval: int = 3000           # steps
+    min_reference_offset: int = 1       # frames from a window to its reference, at least
+    reference_candidates: int = 1       # windows to choose a reference from: the likest upper half
     syncnet_wt: float = 0.0             # weight of the sync loss until the evaluation switches it on
     gray_critics: bool = False          # the expert and the discriminator see faces without colour
     mouth_wt: float = 0.0               # weight of an L1 of the mouth alone, beside the face's; 0 = off

@@ -31,6 +31,7 @@ from loader import validation_loader
 from losses import get_sync_loss
 from models import SyncNet_color, Wav2Lip
 from models.conv import lower_half
+from training_flags import parse_hparams
 
 _BATCH = 16     # samples of five frames
 
@@ -43,6 +44,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--judge", required=True, help="expert that measures the sync loss")
     add("--split", default="val", help="list of clips (default val)")
     add("--filelist_root", help="folder of the lists (default: filelists/)")
+    add("--hparams", type=parse_hparams, default=hparams, metavar="NAME=VALUE,…",
+        help="such as min_reference_offset=8")
     add("--batches", type=int, default=20, help=f"of {_BATCH} samples of 5 frames (default 20)")
     add("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
     return parser.parse_args(argv)
@@ -62,8 +65,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     ranks = Ranks(0, 1, 0, choose_device(args.device))
     generator = checkpoint.load_model(args.checkpoint_path, Wav2Lip).to(ranks.device)
     judge = checkpoint.load_model(args.judge, SyncNet_color).to(ranks.device)
-    clips = listed_clips(args.data_root, args.split, args.filelist_root)
-    batches = validation_loader(Wav2LipDataset(clips, hparams), _BATCH, args.batches, ranks)
+    clips = listed_clips(args.data_root, args.split, args.filelist_root, args.hparams)
+    batches = validation_loader(Wav2LipDataset(clips, args.hparams), _BATCH, args.batches, ranks)
 
     losses: dict[str, list[float]] = {"generated": [], "reference": [], "ground truth": []}
     qualities: dict[str, list[Quality]] = {name: [] for name in losses}

@@ -82,6 +82,43 @@ def test_generator_sample(clips):
     assert starts <= set(range(1, 26)) and len(starts) > 15
 
 
+def test_references_are_as_far_as_asked(clips):
+    dataset = Wav2LipDataset(clips, hparams.override("min_reference_offset=12"))
+    distances = set()
+    for epoch in EPOCHS:
+        sample = dataset[epoch, 0]
+        start, reference = (frame_numbers(faces.transpose(0, 1).numpy())[0]
+                            for faces in (sample.gt, sample.x[3:]))
+        distances.add(abs(reference - start))
+    assert min(distances) == 12 and len(distances) > 5
+
+
+def test_a_short_clip_gives_its_farthest_reference(clips):
+    dataset = Wav2LipDataset(clips, hparams.override("min_reference_offset=40"))
+    for epoch in EPOCHS:
+        sample = dataset[epoch, 0]
+        start, reference = (frame_numbers(faces.transpose(0, 1).numpy())[0]
+                            for faces in (sample.gt, sample.x[3:]))
+        assert abs(reference - start) == max(start, 25 - start)
+
+
+def test_of_many_references_the_one_whose_head_is_held_alike(clips):
+    """Heads that nod: the brightness of upper halves repeats every 10 frames, almost."""
+    (crops, mel), = decode_clips(clips[:1])
+    nod = [40 * abs(frame % 10 - 5) + frame for frame in range(30)]
+    crops[:, :48] = np.reshape(nod, (30, 1, 1, 1))
+    for candidates, nearest in (("1", False), ("26", True)):
+        hp = hparams.override(f"min_reference_offset=5,reference_candidates={candidates}")
+        dataset = Wav2LipDataset(clips[:1], hp, cache=[(crops, mel)])
+        found = []
+        for epoch in EPOCHS:
+            sample = dataset[epoch, 0]
+            start, reference = (nod.index(round(float(255 * faces[0, 0, 0, 0])))
+                                for faces in (sample.gt, sample.x[3:]))
+            found.append(abs(reference - start) == 10)
+        assert all(found) == nearest
+
+
 def test_generator_windows_stay_within_the_spectrogram(clips):
     """61 mel frames: the last window starts at 45, so frame f+3 ≤ 14."""
     starts = {frame_numbers(Wav2LipDataset(clips)[epoch, 2].gt.transpose(0, 1).numpy())[0]
