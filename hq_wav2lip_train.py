@@ -63,7 +63,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def generator_losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, discriminator: nn.Module,
                      syncnet_wt: float, disc_wt: float, arithmetic: Arithmetic,
-                     mouth_wt: float = 0.0, gray_critics: bool = False) -> GeneratorLosses:
+                     gray_critics: bool, mouth_wt: float = 0.0) -> GeneratorLosses:
     """The generator's loss (paper, Eq. 6) and its parts; a part without weight is 0, not asked."""
     l1 = recon_loss(g, batch.gt)
     sync = perceptual = torch.zeros((), device=g.device)
@@ -79,7 +79,7 @@ def generator_losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, discrim
 
 
 def discriminator_loss(discriminator: nn.Module, gt: Tensor, g: Tensor,
-                       arithmetic: Arithmetic, gray_critics: bool = False) -> Tensor:
+                       arithmetic: Arithmetic, gray_critics: bool) -> Tensor:
     """BCE of real faces against 1 and of generated ones, detached, against 0 (paper, Eq. 8)."""
     if gray_critics:
         gt, g = in_gray(gt), in_gray(g)
@@ -90,8 +90,7 @@ def discriminator_loss(discriminator: nn.Module, gt: Tensor, g: Tensor,
 
 @torch.no_grad()
 def evaluate(network: nn.Module, expert: nn.Module, discriminator: nn.Module,
-             validation: DataLoader, arithmetic: Arithmetic,
-             gray_critics: bool = False) -> Evaluation:
+             validation: DataLoader, arithmetic: Arithmetic, gray_critics: bool) -> Evaluation:
     """Mean losses over the fixed samples of all ranks, and pictures of the first few."""
     network.eval()
     totals, collages = [], []
@@ -100,7 +99,7 @@ def evaluate(network: nn.Module, expert: nn.Module, discriminator: nn.Module,
         with arithmetic.autocast():
             g = network(batch.indiv_mels, batch.x)
         parts = generator_losses(g, batch, expert, discriminator, 1.0, 1.0, arithmetic,
-                                 gray_critics=gray_critics)
+                                 gray_critics)
         totals.append(torch.stack([*parts[1:], discriminator_loss(discriminator, batch.gt, g,
                                                                   arithmetic, gray_critics)]))
         if not collages:
@@ -120,7 +119,7 @@ def train_step(batch: Wav2LipSample, generator: nn.Module, discriminator: nn.Mod
     # The discriminator judges the generator here, but does not learn from it.
     disc_state.network.requires_grad_(False)
     parts = generator_losses(g, batch, expert, disc_state.network, state.extra["syncnet_wt"],
-                             hp.disc_wt, arithmetic, hp.mouth_wt, hp.gray_critics)
+                             hp.disc_wt, arithmetic, hp.gray_critics, hp.mouth_wt)
     norm = arithmetic.step(parts.total, state.optimizer, step, batch.name)
     disc_state.network.requires_grad_(True)
 

@@ -49,8 +49,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, syncnet_wt: float,
-           arithmetic: Arithmetic, mouth_wt: float = 0.0,
-           gray_critics: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+           arithmetic: Arithmetic, gray_critics: bool,
+           mouth_wt: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
     """The recipe's loss (paper, Eq. 6 without its last term) and its parts L1 and sync.
 
     Without a weight the expert is not asked, and sync is 0."""
@@ -65,7 +65,7 @@ def losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, syncnet_wt: float
 
 @torch.no_grad()
 def evaluate(network: nn.Module, expert: nn.Module, validation: DataLoader,
-             arithmetic: Arithmetic, gray_critics: bool = False) -> Evaluation:
+             arithmetic: Arithmetic, gray_critics: bool) -> Evaluation:
     """Mean losses over the fixed samples of all ranks, and pictures of the first few."""
     network.eval()
     l1s, syncs, collages = [], [], []
@@ -73,7 +73,7 @@ def evaluate(network: nn.Module, expert: nn.Module, validation: DataLoader,
         batch = batch.to(arithmetic.device)
         with arithmetic.autocast():
             g = network(batch.indiv_mels, batch.x)
-        _, l1, sync = losses(g, batch, expert, 1.0, arithmetic, gray_critics=gray_critics)
+        _, l1, sync = losses(g, batch, expert, 1.0, arithmetic, gray_critics)
         l1s.append(l1)
         syncs.append(sync)
         if not collages:
@@ -125,8 +125,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         batch = batch.to(ranks.device)
         with arithmetic.autocast():
             g = generator(batch.indiv_mels, batch.x)
-        loss, l1, sync = losses(g, batch, expert, syncnet_wt, arithmetic, hp.mouth_wt,
-                                hp.gray_critics)
+        loss, l1, sync = losses(g, batch, expert, syncnet_wt, arithmetic, hp.gray_critics,
+                                hp.mouth_wt)
         norm = arithmetic.step(loss, optimizer, state.global_step + 1, batch.name)
         state.advance(len(batch.name) * ranks.world_size, len(train_clips))
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from clips import check_clips
-from dataset import GroupedDataset, SyncNetDataset, Wav2LipDataset, decode_clips
+from dataset import GroupedDataset, SyncNetDataset, Wav2LipDataset, Wav2LipSample, decode_clips
 from hparams import hparams
 from numbered_clips import frame_numbers, mel_start, write_clip
 
@@ -26,6 +26,13 @@ def clips(tmp_path_factory):
 def mouth_frames(mouths: torch.Tensor) -> list[int]:
     assert mouths.shape == (15, 48, 96)
     return frame_numbers(mouths.reshape(5, 3, 48, 96).numpy())
+
+
+def shown_frames(sample: Wav2LipSample) -> tuple[list[int], list[int]]:
+    """Those to redraw, and those of the reference."""
+    target, reference = (frame_numbers(faces.transpose(0, 1).numpy())
+                         for faces in (sample.gt, sample.x[3:]))
+    return target, reference
 
 
 def test_expert_matches_mouths_with_their_mel(clips):
@@ -68,8 +75,8 @@ def test_generator_sample(clips):
     starts = set()
     for epoch in EPOCHS:
         sample = dataset[epoch, 0]
-        start, *_ = frames = frame_numbers(sample.gt.transpose(0, 1).numpy())
-        reference = frame_numbers(sample.x[3:].transpose(0, 1).numpy())
+        frames, reference = shown_frames(sample)
+        start = frames[0]
         assert frames == list(range(start, start + 5))
         assert reference == list(range(reference[0], reference[0] + 5)) and reference != frames
         assert torch.equal(sample.x[:3, :, :48], sample.gt[:, :, :48])
@@ -86,9 +93,7 @@ def test_references_are_as_far_as_asked(clips):
     dataset = Wav2LipDataset(clips, hparams.override("min_reference_offset=12"))
     distances = set()
     for epoch in EPOCHS:
-        sample = dataset[epoch, 0]
-        start, reference = (frame_numbers(faces.transpose(0, 1).numpy())[0]
-                            for faces in (sample.gt, sample.x[3:]))
+        (start, *_), (reference, *_) = shown_frames(dataset[epoch, 0])
         distances.add(abs(reference - start))
     assert min(distances) == 12 and len(distances) > 5
 
@@ -96,9 +101,7 @@ def test_references_are_as_far_as_asked(clips):
 def test_a_short_clip_gives_its_farthest_reference(clips):
     dataset = Wav2LipDataset(clips, hparams.override("min_reference_offset=40"))
     for epoch in EPOCHS:
-        sample = dataset[epoch, 0]
-        start, reference = (frame_numbers(faces.transpose(0, 1).numpy())[0]
-                            for faces in (sample.gt, sample.x[3:]))
+        (start, *_), (reference, *_) = shown_frames(dataset[epoch, 0])
         assert abs(reference - start) == max(start, 25 - start)
 
 

@@ -10,13 +10,14 @@ from clips import listed_clips
 from dataset import Wav2LipDataset
 from distributed import Ranks
 from evaluation import generator_score
+from hparams import hparams
 from loader import validation_loader
 from losses import get_sync_loss
 from models import SyncNet_color, Wav2Lip
 
 
-@pytest.fixture
-def table(tmp_path, capsys):
+@pytest.fixture(params=["", "min_reference_offset=8"])
+def table(tmp_path, capsys, request):
     """Row → columns, and the samples that were judged."""
     draw_data_set(tmp_path / "data", tmp_path / "lists", n_train=1, n_val=3)
     checkpoint.save(tmp_path / "g.pth", fill(Wav2Lip(0.0625)).state_dict())
@@ -25,10 +26,11 @@ def table(tmp_path, capsys):
     generator_score.main([
         "--data_root", str(tmp_path / "data"), "--filelist_root", str(tmp_path / "lists"),
         "--checkpoint_path", str(tmp_path / "g.pth"), "--judge", str(tmp_path / "judge.pth"),
-        "--batches", "1", "--device", "cpu"])
+        "--hparams", request.param, "--batches", "1", "--device", "cpu"])
     lines = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()[3:]]
+    hp = hparams.override(request.param)
     clips = listed_clips(tmp_path / "data", "val", tmp_path / "lists")
-    batch = next(iter(validation_loader(Wav2LipDataset(clips), 16, 1,
+    batch = next(iter(validation_loader(Wav2LipDataset(clips, hp), 16, 1,
                                         Ranks(0, 1, 0, torch.device("cpu")))))
     return {name.strip(): [float(x) for x in values] for name, *values in lines}, batch, judge
 
