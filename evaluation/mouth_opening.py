@@ -1,0 +1,96 @@
+"""Whose mouth does a result follow: that of the person who says the sound, or the face's own?
+
+    python -m venv mesh && mesh/bin/pip install mediapipe==0.10.14 av
+    mesh/bin/python evaluation/mouth_opening.py --result result.mp4 --speaker speaker.mp4 --face face.mp4
+
+A judge of sync can be pleased by what no eye sees. This measures what is seen: how far the lips are
+apart, by MediaPipe's face mesh, which has no part in training. The wheel of that version (Python up
+to 3.12) brings the mesh along, later ones do not; and the OpenCV it asks for is none for this
+project, hence the environment of its own.
+"""
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+# Users run this file from anywhere, also as published: cd evaluation && python …
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import media
+from errors import InputError, run_script
+from flag_types import whole_number
+
+# Points of the mesh: the inner lips, above and below, and the bridge of the nose down from the
+# forehead, which does not move with the jaw.
+_UPPER, _LOWER = [13, 82, 312], [14, 87, 317]
+_BRIDGE = [10, 9, 168, 6, 197, 195, 5]
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--result", required=True, help="the video that inference.py made")
+    add("--speaker", required=True, help="a video of the person who says its sound")
+    add("--face", required=True, help="the video that inference.py was given as --face")
+    add("--max_shift", type=whole_number(0), default=3,
+        help="frames that the result may be early or late (default 3)")
+    return parser.parse_args(argv)
+
+
+def lip_distances(meshes: Iterable[np.ndarray | None]) -> np.ndarray:
+    """(N,) distance of the inner lips in lengths of forehead and nose, NaN where there is no face.
+
+    meshes: MediaPipe's 468 or more points (P, 2) of each frame, in pixels."""
+    return np.array([np.nan if mesh is None else
+                     np.linalg.norm(mesh[_UPPER] - mesh[_LOWER], axis=1).mean()
+                     / np.linalg.norm(np.diff(mesh[_BRIDGE], axis=0), axis=1).sum()
+                     for mesh in meshes])
+
+
+def correlation(result: np.ndarray, original: np.ndarray, max_shift: int) -> tuple[float, int]:
+    """Pearson's r of two courses at the shift where it is greatest, and by how many frames the
+    result is late there. Frames without a face do not count; NaN where nothing moves."""
+    n = min(len(result), len(original))
+    found = []
+    for late in range(-max_shift, max_shift + 1):
+        a = result[max(0, late):n + min(0, late)]
+        b = original[max(0, -late):n - max(0, late)]
+        seen = np.isfinite(a) & np.isfinite(b)
+        still = seen.sum() < 3 or a[seen].std() == 0 or b[seen].std() == 0
+        found.append((np.nan if still else np.corrcoef(a[seen], b[seen])[0, 1], late))
+    return max(found, key=lambda pair: -2 if np.isnan(pair[0]) else pair[0])
+
+
+def face_meshes(frames: Iterable[np.ndarray]) -> Iterable[np.ndarray | None]:
+    """The mesh of the first face of each BGR frame (H, W, 3). InputError without MediaPipe."""
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    try:
+        from mediapipe.python.solutions.face_mesh import FaceMesh
+    except ImportError:
+        raise InputError("this measure needs MediaPipe with its face mesh: "
+                         "pip install mediapipe==0.10.14") from None
+    with FaceMesh(refine_landmarks=True, min_detection_confidence=0.3,
+                  min_tracking_confidence=0.3) as find:
+        for frame in frames:
+            faces = find.process(np.ascontiguousarray(frame[..., ::-1])).multi_face_landmarks
+            side = frame.shape[1::-1]
+            yield np.array([(p.x, p.y) for p in faces[0].landmark]) * side if faces else None
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    fps = media.probe(args.result).video.fps
+    result, speaker, face = (lip_distances(face_meshes(media.read_frames(path, fps=fps)))
+                             for path in (args.result, args.speaker, args.face))
+    own = np.resize(face, len(result))      # inference repeats a face that is too short
+    r, late = correlation(result, speaker, args.max_shift)
+    print(f"with the speaker's mouth: r {r:.2f}, {late:+d} frames; "
+          f"with the face's own: r {correlation(result, own, 0)[0]:.2f}; "
+          f"{len(result)} frames, {np.isfinite(result).mean():.0%} with a face")
+
+
+if __name__ == "__main__":
+    run_script(main)
