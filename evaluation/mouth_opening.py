@@ -9,7 +9,6 @@ to 3.12) brings the mesh along, later ones do not; and the OpenCV it asks for is
 project, hence the environment of its own.
 """
 import argparse
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -54,24 +53,25 @@ def correlation(result: np.ndarray, original: np.ndarray, max_shift: int) -> tup
     """Pearson's r of two courses at the shift where it is greatest, and by how many frames the
     result is late there. Frames without a face do not count; NaN where nothing moves."""
     n = min(len(result), len(original))
+    around = np.full(n + 2 * max_shift, np.nan)
+    around[max_shift:max_shift + n] = original[:n]
     found = []
     for late in range(-max_shift, max_shift + 1):
-        a = result[max(0, late):n + min(0, late)]
-        b = original[max(0, -late):n - max(0, late)]
-        seen = np.isfinite(a) & np.isfinite(b)
-        still = seen.sum() < 3 or a[seen].std() == 0 or b[seen].std() == 0
-        found.append((np.nan if still else np.corrcoef(a[seen], b[seen])[0, 1], late))
-    return max(found, key=lambda pair: -2 if np.isnan(pair[0]) else pair[0])
+        shifted = around[max_shift - late:][:n]
+        seen = np.isfinite(result[:n]) & np.isfinite(shifted)
+        a, b = result[:n][seen], shifted[seen]
+        moves = len(a) > 2 and a.std() > 0 and b.std() > 0
+        found.append((np.corrcoef(a, b)[0, 1] if moves else np.nan, late))
+    return max(found, key=lambda pair: np.nan_to_num(pair[0], nan=-2))
 
 
 def face_meshes(frames: Iterable[np.ndarray]) -> Iterable[np.ndarray | None]:
     """The mesh of the first face of each BGR frame (H, W, 3). InputError without MediaPipe."""
-    os.environ.setdefault("GLOG_minloglevel", "2")
     try:
         from mediapipe.python.solutions.face_mesh import FaceMesh
     except ImportError:
-        raise InputError("this measure needs MediaPipe with its face mesh: "
-                         "pip install mediapipe==0.10.14") from None
+        raise InputError("this measure needs mediapipe==0.10.14, in an environment of its own: "
+                         "evaluation/README.md says how to make one") from None
     with FaceMesh(refine_landmarks=True, min_detection_confidence=0.3,
                   min_tracking_confidence=0.3) as find:
         for frame in frames:
@@ -80,10 +80,18 @@ def face_meshes(frames: Iterable[np.ndarray]) -> Iterable[np.ndarray | None]:
             yield np.array([(p.x, p.y) for p in faces[0].landmark]) * side if faces else None
 
 
+def _lips_in(path: str, fps: float) -> np.ndarray:
+    """`lip_distances` of a video. InputError if it shows no face."""
+    distances = lip_distances(face_meshes(media.read_frames(path, fps=fps)))
+    if np.isnan(distances).all():
+        raise InputError(f"{path}: no face in any of its {len(distances)} frames")
+    return distances
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     fps = media.probe(args.result).video.fps
-    result, speaker, face = (lip_distances(face_meshes(media.read_frames(path, fps=fps)))
+    result, speaker, face = (_lips_in(path, fps)
                              for path in (args.result, args.speaker, args.face))
     own = np.resize(face, len(result))      # inference repeats a face that is too short
     r, late = correlation(result, speaker, args.max_shift)

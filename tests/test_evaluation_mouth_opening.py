@@ -42,6 +42,13 @@ def test_of_a_mouth_that_does_not_move_nothing_is_said():
     assert np.isnan(correlation(np.ones(20), np.arange(20.0), 2)[0])
 
 
+@pytest.mark.parametrize("frames", [0, 1, 2, 4])
+def test_of_a_few_frames_only_what_overlaps_is_said(frames):
+    course = np.array([0.1, 0.4, 0.2, 0.3])[:frames]
+    r, late = correlation(course, course, 9)
+    assert (r, late) == (pytest.approx(1), 0) if frames == 4 else np.isnan(r)
+
+
 def test_without_mediapipe_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mediapipe", None)
     with pytest.raises(InputError, match=r"mediapipe==0\.10\.14"):
