@@ -53,10 +53,10 @@ def finished_clips(folder: Path, source: str) -> dict[str, ClipRecord] | None:
     half a set of parts removed, if it has still to be made. Empty for a folder that another program
     made: it is left as it is. ClipError if a record is damaged."""
     if folder.is_dir():
-        record = _read(folder)
+        record = read_record(folder)
         return {folder.name: record} if record else {}
     parts = {path.name: record for path in _numbered(folder)
-             if (record := _read(path)) and record.source == source}
+             if (record := read_record(path)) and record.source == source}
     if parts and all(set(record.clips) == parts.keys() for record in parts.values()):
         return parts
     for name in parts:
@@ -72,7 +72,7 @@ def _numbered(folder: Path) -> Iterator[Path]:
                     if pattern.fullmatch(path.name))
 
 
-def _read(folder: Path) -> ClipRecord | None:
+def read_record(folder: Path) -> ClipRecord | None:
     """What clip.json says; None in a folder that another program made."""
     path = folder / _FILE
     if not path.is_file():

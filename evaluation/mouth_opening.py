@@ -1,12 +1,9 @@
 """Whose mouth does a result follow: that of the person who says the sound, or the face's own?
 
-    python -m venv mesh && mesh/bin/pip install mediapipe==0.10.14 av
     mesh/bin/python evaluation/mouth_opening.py --result result.mp4 --speaker speaker.mp4 --face face.mp4
 
 A judge of sync can be pleased by what no eye sees. This measures what is seen: how far the lips are
-apart, by MediaPipe's face mesh, which has no part in training. The wheel of that version (Python up
-to 3.12) brings the mesh along, later ones do not; and the OpenCV it asks for is none for this
-project, hence the environment of its own.
+apart, by MediaPipe's face mesh. It runs in the environment that face_mesh.py describes.
 """
 import argparse
 import sys
@@ -20,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import media
 from errors import InputError, run_script
+from face_mesh import face_meshes
 from flag_types import whole_number
 
 # Points of the mesh: the inner lips, above and below, and the bridge of the nose down from the
@@ -39,13 +37,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def lip_distances(meshes: Iterable[np.ndarray | None]) -> np.ndarray:
-    """(N,) distance of the inner lips in lengths of forehead and nose, NaN where there is no face.
+def lip_distances(meshes: Iterable[np.ndarray]) -> np.ndarray:
+    """(N,) distance of the inner lips in lengths of forehead and nose, as the picture shows them.
 
-    meshes: MediaPipe's 468 or more points (P, 2) of each frame, in pixels."""
-    return np.array([np.nan if mesh is None else
-                     np.linalg.norm(mesh[_UPPER] - mesh[_LOWER], axis=1).mean()
-                     / np.linalg.norm(np.diff(mesh[_BRIDGE], axis=0), axis=1).sum()
+    meshes: (478, 3) points of each frame as from `face_meshes`; NaN gives NaN."""
+    return np.array([np.linalg.norm(mesh[_UPPER, :2] - mesh[_LOWER, :2], axis=1).mean()
+                     / np.linalg.norm(np.diff(mesh[_BRIDGE, :2], axis=0), axis=1).sum()
                      for mesh in meshes])
 
 
@@ -63,21 +60,6 @@ def correlation(result: np.ndarray, original: np.ndarray, max_shift: int) -> tup
         moves = len(a) > 2 and a.std() > 0 and b.std() > 0
         found.append((np.corrcoef(a, b)[0, 1] if moves else np.nan, late))
     return max(found, key=lambda pair: np.nan_to_num(pair[0], nan=-2))
-
-
-def face_meshes(frames: Iterable[np.ndarray]) -> Iterable[np.ndarray | None]:
-    """The mesh of the first face of each BGR frame (H, W, 3). InputError without MediaPipe."""
-    try:
-        from mediapipe.python.solutions.face_mesh import FaceMesh
-    except ImportError:
-        raise InputError("this measure needs mediapipe==0.10.14, in an environment of its own: "
-                         "evaluation/README.md says how to make one") from None
-    with FaceMesh(refine_landmarks=True, min_detection_confidence=0.3,
-                  min_tracking_confidence=0.3) as find:
-        for frame in frames:
-            faces = find.process(np.ascontiguousarray(frame[..., ::-1])).multi_face_landmarks
-            side = frame.shape[1::-1]
-            yield np.array([(p.x, p.y) for p in faces[0].landmark]) * side if faces else None
 
 
 def _lips_in(path: str, fps: float) -> np.ndarray:

@@ -5,20 +5,21 @@ import numpy as np
 import pytest
 
 from errors import InputError
-from evaluation.mouth_opening import correlation, face_meshes, lip_distances
+from evaluation.mouth_opening import correlation, lip_distances
+from face_mesh import N_POINTS, face_meshes
 
 
 def mesh(apart, scale=1.0):
     """A face whose forehead and nose, 60 long, stand upright, and whose lips are `apart`."""
-    points = np.zeros((478, 2))
+    points = np.zeros((N_POINTS, 3))
     points[[10, 9, 168, 6, 197, 195, 5], 1] = [0, 10, 20, 30, 40, 50, 60]
-    points[[13, 82, 312]] = [[0, 80], [-5, 80], [5, 80]]
-    points[[14, 87, 317]] = points[[13, 82, 312]] + [0, apart]
+    points[[13, 82, 312], :2] = [[0, 80], [-5, 80], [5, 80]]
+    points[[14, 87, 317]] = points[[13, 82, 312]] + [0, apart, 9]
     return points * scale
 
 
 def test_distances_of_lips_are_those_of_the_face_whatever_its_size():
-    found = lip_distances([mesh(0), mesh(6), None, mesh(6, scale=3.5)])
+    found = lip_distances([mesh(0), mesh(6), mesh(np.nan), mesh(6, scale=3.5)])
     assert found == pytest.approx([0, 0.1, np.nan, 0.1], nan_ok=True)
 
 

@@ -1,0 +1,33 @@
+"""MediaPipe's face mesh: where the points of a face are in each frame.
+
+    python -m venv mesh && mesh/bin/pip install mediapipe==0.10.14 av
+
+The wheel of that version (Python up to 3.12) brings the mesh along, later ones do not; and the
+OpenCV it asks for is none for this project, hence the environment of its own.
+"""
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from errors import InputError
+
+N_POINTS = 478
+
+
+def face_meshes(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """(478, 3) float32 points (x, y, z) of the first face of each BGR frame (H, W, 3), in pixels,
+    z away from the camera; NaN where there is no face. InputError without MediaPipe."""
+    try:
+        from mediapipe.python.solutions.face_mesh import FaceMesh
+    except ImportError:
+        raise InputError("the face mesh needs mediapipe==0.10.14, in an environment of its own: "
+                         "face_mesh.py says how to make one") from None
+    with FaceMesh(refine_landmarks=True, min_detection_confidence=0.3,
+                  min_tracking_confidence=0.3) as find:
+        for frame in frames:
+            height, width = frame.shape[:2]
+            faces = find.process(np.ascontiguousarray(frame[..., ::-1])).multi_face_landmarks
+            mesh = np.full((N_POINTS, 3), np.nan, np.float32)
+            if faces:
+                mesh[:] = [(p.x, p.y, p.z) for p in faces[0].landmark]
+            yield mesh * np.array([width, height, width], np.float32)

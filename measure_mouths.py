@@ -1,0 +1,82 @@
+"""Measure the shape of the mouth in every frame of a preprocessed data set.
+
+    mesh/bin/python measure_mouths.py --data_root lrs2/main --preprocessed_root lrs2_preprocessed
+
+writes shape.npy into every clip's folder, for training with the hyper-parameter `mouth_shapes`.
+It runs in the environment that face_mesh.py describes, one process a CPU core.
+"""
+import argparse
+import logging
+import os
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+import media
+from atomic_file import whole_file
+from clip_record import ClipRecord, read_record
+from errors import InputError, run_script
+from face_mesh import face_meshes
+from hparams import hparams
+from mouth_shape import SHAPE_FILE, mouth_shapes
+
+log = logging.getLogger(__name__)
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--data_root", required=True, type=Path, help="the videos, as preprocess.py was given them")
+    add("--preprocessed_root", required=True, type=Path, help="the clips that it made of them")
+    return parser.parse_args(argv)
+
+
+def unmeasured_clips(preprocessed_root: Path) -> dict[str, dict[Path, ClipRecord]]:
+    """Source video → clip folders made of it that have no shape.npy yet."""
+    found: dict[str, dict[Path, ClipRecord]] = defaultdict(dict)
+    for file in sorted(preprocessed_root.rglob("clip.json")):
+        record = read_record(file.parent)
+        if not (file.parent / SHAPE_FILE).is_file():
+            found[record.source][file.parent] = record
+    return found
+
+
+def measure(video: Path, clips: dict[Path, ClipRecord]) -> str | None:
+    """Write the shapes of a video's clips; what is wrong with it, where it is of no use."""
+    last = max(record.first_frame + record.frames for record in clips.values())
+    try:
+        frames = islice(media.read_frames(video, fps=hparams.fps), last)
+        shapes = mouth_shapes(np.stack(list(face_meshes(frames))))
+    except InputError as error:
+        return str(error)
+    for folder, record in clips.items():
+        with whole_file(folder / SHAPE_FILE) as file:
+            np.save(file, shapes[record.first_frame:][:record.frames])
+    return None
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    next(face_meshes([np.zeros((8, 8, 3), np.uint8)]))      # says at once if MediaPipe is missing
+    for name in ("data_root", "preprocessed_root"):
+        if not getattr(args, name).is_dir():
+            raise InputError(f"--{name} {getattr(args, name)}: no such folder")
+    work = unmeasured_clips(args.preprocessed_root)
+    videos = [args.data_root / source for source in work]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        problems = list(tqdm(pool.map(measure, videos, work.values()), "measuring", len(work),
+                             unit="video"))
+    for problem, count in Counter(filter(None, problems)).most_common():
+        log.info("failed: %d %s", count, problem)
+    log.info("%d clips measured", sum(len(clips) for clips, problem
+                                      in zip(work.values(), problems, strict=True) if not problem))
+
+
+if __name__ == "__main__":
+    run_script(main)

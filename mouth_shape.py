@@ -1,0 +1,68 @@
+"""The shape of a mouth in a few numbers, from a face mesh."""
+from collections.abc import Sequence
+
+import numpy as np
+
+SHAPE_FILE = "shape.npy"      # (N, 7) in a clip's folder: one row for each of its frame numbers
+
+# What a shape holds, in distances between the sides of the upper face, and how much each varies
+# (standard deviation on the train split of LRC-AR). y points down, z away from the camera.
+SHAPE = {
+    "opening": 0.099,        # square root of how far the inner lips are apart
+    "width": 0.041,          # from corner to corner
+    "upper lip": 0.025,      # y of its outer edge
+    "lower lip": 0.042,      # the same
+    "chin": 0.037,           # y
+    "corners": 0.027,        # y of both, on average
+    "lips": 0.015,           # z: pursed lips are in front
+}
+
+# Points of the mesh on bones of the upper face: none moves with the mouth.
+_LEFT = [33, 133, 127, 234, 109]        # of the picture
+_RIGHT = [263, 362, 356, 454, 338]
+_TOP = [10, 151, 9, 8]
+_BOTTOM = [197, 195, 5, 4]
+
+_INNER_UPPER, _INNER_LOWER = [13, 82, 312], [14, 87, 317]
+_OUTER_UPPER, _OUTER_LOWER = [0, 37, 267], [17, 84, 314]
+_CORNERS = [61, 291]
+_CHIN = [152, 148, 377]
+_MIDDLE = [0, 13, 14, 17]
+
+
+def mouth_shapes(meshes: np.ndarray) -> np.ndarray:
+    """(N, 7) the parts of SHAPE, whatever the place, size and turn of the head.
+
+    meshes: (N, 478, 3); NaN gives NaN."""
+    faces = upright(meshes)
+
+    def y(points: list[int]) -> np.ndarray:
+        return faces[:, points, 1].mean(1)
+
+    apart = np.linalg.norm(faces[:, _INNER_UPPER] - faces[:, _INNER_LOWER], axis=2).mean(1)
+    width = np.linalg.norm(faces[:, _CORNERS[0]] - faces[:, _CORNERS[1]], axis=1)
+    return np.stack([np.sqrt(apart), width, y(_OUTER_UPPER), y(_OUTER_LOWER), y(_CHIN),
+                     y(_CORNERS), faces[:, _MIDDLE, 2].mean(1)], axis=1)
+
+
+def upright(meshes: np.ndarray) -> np.ndarray:
+    """The meshes (N, P, 3) in axes of the upper face: x from its left side in the picture to its
+    right, a distance of 1, y down along forehead and nose, z into the head; 0 is amid them."""
+    left, right, top, bottom = (meshes[:, points].mean(1)
+                                for points in (_LEFT, _RIGHT, _TOP, _BOTTOM))
+    size = np.linalg.norm(right - left, axis=1, keepdims=True)
+    x = (right - left) / size
+    y = bottom - top
+    y -= (y * x).sum(1, keepdims=True) * x
+    y /= np.linalg.norm(y, axis=1, keepdims=True)
+    axes = np.stack([x, y, np.cross(x, y)], axis=2)
+    middle = (left + right + top + bottom) / 4
+    return (meshes - middle[:, None]) @ axes / size[:, None]
+
+
+def relative(shapes: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The shapes (N, 7) of one person's clips as training takes them: in standard deviations, and
+    all but the opening from the person's mean, which the sound does not tell but the face does."""
+    mean = np.nanmean(np.concatenate(shapes), axis=0)
+    mean[0] = 0
+    return [((shape - mean) / list(SHAPE.values())).astype(np.float32) for shape in shapes]
