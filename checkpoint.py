@@ -6,7 +6,7 @@ TorchScript archives and safetensors, in any precision, with or without DataPara
 import os
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,14 +23,19 @@ Model = TypeVar("Model", bound=nn.Module)
 
 # What people call each network, and keys that no other has (S3FD travels under two sets of names).
 _NETWORKS = {
+    "shape_wav2lip": ("a generator that is told mouth shapes, not sound (audio_encoder_train.py "
+                      "makes a Wav2Lip of it)", {"audio_encoder.linear.weight"}),
+    "sound_to_shape": ("a network that tells the mouth's shape from sound", {"head.weight"}),
     "wav2lip": ("a Wav2Lip generator", {"face_decoder_blocks.0.0.conv_block.0.weight"}),
     "syncnet_color": ("a lip-sync expert (SyncNet_color)", {"face_encoder.16.conv_block.0.weight"}),
     "visual_quality_disc": ("a visual-quality discriminator", {"binary_pred.0.weight"}),
     "s3fd": ("an S3FD face detector", {"conv3_3_norm_mbox_conf.weight", "vgg.0.weight"}),
     "syncnet_v2": ("a SyncNet of the evaluation (syncnet_v2)", {"netcnnlip.0.weight"}),
 }
-_CLASS_NETWORKS = {"Wav2Lip": "wav2lip", "SyncNet_color": "syncnet_color",
-                   "Wav2Lip_disc_qual": "visual_quality_disc"}
+_CLASS_NETWORKS = {"Wav2Lip": ["wav2lip"], "SyncNet_color": ["syncnet_color"],
+                   "Wav2Lip_disc_qual": ["visual_quality_disc"],
+                   "ShapeWav2Lip": ["shape_wav2lip", "wav2lip"],
+                   "SoundToShape": ["sound_to_shape", "wav2lip"]}
 
 
 class CheckpointError(InputError):
@@ -71,11 +76,11 @@ def load(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def load_weights(path: str | Path, network: str | None = None) -> dict[str, Tensor]:
+def load_weights(path: str | Path, *networks: str) -> dict[str, Tensor]:
     """The float32 state dict in a file of any format.
 
-    network: the one expected: wav2lip, syncnet_color,
-    visual_quality_disc, s3fd or syncnet_v2. CheckpointError if the file holds another.
+    networks: those accepted, of wav2lip, syncnet_color, visual_quality_disc, shape_wav2lip,
+    sound_to_shape, s3fd and syncnet_v2; none = any. CheckpointError if the file holds another.
     """
     content = load(path)
     nested = content.get("state_dict", content.get("model", content))
@@ -87,8 +92,8 @@ def load_weights(path: str | Path, network: str | None = None) -> dict[str, Tens
     if not weights:
         raise CheckpointError(f"{path} holds no weights (it has {_some(content)}): "
                               "choose the checkpoint file itself")
-    if network:
-        _expect(network, weights, path)
+    if networks:
+        _expect(networks, weights, path)
     if bad := next((key for key, value in weights.items() if not value.isfinite().all()), None):
         raise CheckpointError(f"{path}: {bad} is not finite, as after a training that diverged: "
                               "choose an earlier checkpoint")
@@ -97,7 +102,7 @@ def load_weights(path: str | Path, network: str | None = None) -> dict[str, Tens
 
 def load_model(path: str | Path, model_class: type[Model]) -> Model:
     """A `models` network in evaluation mode holding the file's weights, of the width they have."""
-    weights = load_weights(path, _CLASS_NETWORKS[model_class.__name__])
+    weights = load_weights(path, *_CLASS_NETWORKS[model_class.__name__])
     try:
         return model_class.from_state_dict(weights).eval()
     except (RuntimeError, ValueError) as error:
@@ -137,11 +142,12 @@ def _damaged(path: Path) -> CheckpointError:
         "torch, TorchScript or safetensors file; compare its size and SHA-256 with the README's")
 
 
-def _expect(network: str, weights: Mapping[str, Tensor], path: str | Path) -> None:
+def _expect(networks: Sequence[str], weights: Mapping[str, Tensor], path: str | Path) -> None:
     found = network_of(weights)
-    if found != network:
+    if found not in networks:
         held = _NETWORKS[found][0] if found else f"weights of an unknown network ({_some(weights)})"
-        raise CheckpointError(f"{path} holds {held}, but {_NETWORKS[network][0]} is needed here")
+        needed = " or ".join(_NETWORKS[network][0] for network in networks)
+        raise CheckpointError(f"{path} holds {held}, but {needed} is needed here")
 
 
 def network_of(weights: Mapping[str, Tensor]) -> str | None:

@@ -18,6 +18,7 @@ import audio
 from atomic_file import whole_file
 from errors import InputError
 from hparams import HParams, get_image_list, hparams
+from mouth_shape import SHAPE, SHAPE_FILE
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,23 @@ class Clip:
         for crop, number in zip(crops, numbers, strict=True):
             cv2.resize(_read_jpg(self.folder / f"{number}.jpg"), (side, side), dst=crop)
         return crops
+
+    def load_shapes(self) -> np.ndarray:
+        """(N, 7) float32 mouth shapes (`mouth_shape.SHAPE`), row f of frame number f, NaN where no
+        face was found. DataError without shape.npy or where it is damaged."""
+        path = self.folder / SHAPE_FILE
+        try:
+            shapes = np.load(path)
+        except FileNotFoundError:
+            raise DataError(f"{self.folder} has no {SHAPE_FILE}: run measure_mouths.py on the data "
+                            "set, or leave mouth_shapes out") from None
+        except (ValueError, EOFError) as error:
+            raise DataError(f"{path} is damaged ({error}): delete it and run measure_mouths.py "
+                            "again") from None
+        if shapes.ndim != 2 or shapes.shape[1] != len(SHAPE) or len(shapes) <= self.frames[-1]:
+            raise DataError(f"{path} has the shape {shapes.shape}, not that of this clip: delete it "
+                            "and run measure_mouths.py again")
+        return shapes
 
     def _make_mel(self) -> np.ndarray:
         path = self.folder / "mel.npy"

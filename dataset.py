@@ -40,7 +40,8 @@ class SyncNetSample(NamedTuple):
 
 class Wav2LipSample(NamedTuple):
     """x: (6, 5, 96, 96) masked target and reference, BGR in [0, 1]. indiv_mels: (5, 1, 80, 16), for
-    the generator. mel: (1, 80, 16), for the expert. gt: (3, 5, 96, 96). A batch adds an axis."""
+    the generator (a `ShapeWav2LipDataset` has (5, 7) shapes there). mel: (1, 80, 16), for the
+    expert. gt: (3, 5, 96, 96). A batch adds an axis; with `sample_frames` there are fewer than 5."""
 
     x: Tensor
     indiv_mels: Tensor
@@ -175,6 +176,15 @@ class Wav2LipDataset(ClipDataset):
     _before = 1
     _after = WINDOW - 2
 
+    def __init__(self, clips: Sequence[Clip], hp: HParams = hparams, *, seed: int = 0,
+                 augment: bool = False, cache: Cache | None = None) -> None:
+        super().__init__(clips, hp, seed=seed, augment=augment, cache=cache)
+        if not 1 <= hp.sample_frames <= WINDOW:
+            raise DataError(f"hparams: sample_frames={hp.sample_frames} is not 1 to {WINDOW}")
+        if hp.sample_frames < WINDOW and (hp.syncnet_wt > 0 or hp.sync_loss_target > 0):
+            raise DataError(f"hparams: the expert needs {WINDOW} frames: with fewer sample_frames "
+                            "set syncnet_wt and sync_loss_target to 0")
+
     def __getitem__(self, key: Key) -> Wav2LipSample:
         rng, changes = self._begin(key)
         index = key[1]
@@ -183,15 +193,24 @@ class Wav2LipDataset(ClipDataset):
         reference = self._reference(rng, index, start)
         frames = [start + k for k in range(-self._before, self._after + 1)]
         mels = self._mel_windows(index, [*frames, start], changes)
+        told = self._told(mels[:WINDOW], rng, index, start)
         gt = _unit_range(self._window(index, start, changes)).transpose(3, 0, 1, 2)
         x = np.empty((6, *gt.shape[1:]), np.float32)
         x[:3] = gt
         x[:3, :, gt.shape[2] // 2:] = 0
         x[3:] = _unit_range(self._window(index, reference, changes)).transpose(3, 0, 1, 2)
-        return Wav2LipSample(torch.from_numpy(x), torch.from_numpy(mels[:WINDOW]),
+        # Validation asks the expert, which takes whole windows.
+        kept = (np.sort(rng.permutation(WINDOW)[:self.hp.sample_frames]) if self.augment
+                else slice(None))
+        return Wav2LipSample(torch.from_numpy(x[:, kept]), torch.from_numpy(told[kept]),
                              torch.from_numpy(mels[WINDOW]),
-                             torch.from_numpy(np.ascontiguousarray(gt)),
+                             torch.from_numpy(np.ascontiguousarray(gt[:, kept])),
                              f"{clip.name}@{start}, reference @{reference}")
+
+    def _told(self, mels: np.ndarray, rng: np.random.Generator, index: int,
+              start: int) -> np.ndarray:
+        """What the generator is given of frames start … start+4, beside their pictures."""
+        return mels
 
     def _reference(self, rng: np.random.Generator, index: int, start: int) -> int:
         """Start of the window to take skin, teeth and beard from. Of several candidates it is the

@@ -45,6 +45,9 @@ class HParams:
     syncnet_wt: float = 0.0             # weight of the sync loss until the evaluation switches it on
     gray_critics: bool = False          # the expert and the discriminator see faces without colour
     mouth_wt: float = 0.0               # weight of an L1 of the mouth alone, beside the face's; 0 = off
+    mouth_shapes: bool = False          # the generator is told the mouth's shape in place of the sound
+    shape_noise: float = 0.0            # standard deviation of noise on these shapes
+    sample_frames: int = 5              # frames to learn from in a window; 5 = what the expert needs
     disc_wt: float = 0.07               # weight of the visual-quality loss
     disc_initial_learning_rate: float = 1e-4
     eval_batches: int = 700

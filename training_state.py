@@ -92,7 +92,7 @@ class CheckpointFolder:
         if not self.ranks.is_main:
             return
         path = self.folder / f"{self.prefix}step{state.global_step:09d}.pth"
-        self._write(path, state)
+        self._write(path, state.payload())
         log.info("saved %s", path)
         if self.keep_last:
             for old in sorted(self.folder.glob(f"{self.prefix}step*.pth"))[:-self.keep_last]:
@@ -105,11 +105,16 @@ class CheckpointFolder:
         state.best = score
         if self.ranks.is_main:
             name = "best.pth" if self.prefix == "checkpoint_" else f"{self.prefix}best.pth"
-            self._write(self.folder / name, state)
+            self._write(self.folder / name, state.payload())
 
-    def _write(self, path: Path, state: TrainingState) -> None:
+    def save_weights(self, name: str, network: nn.Module) -> None:
+        """Write a network that this run makes of those it trains. CheckpointError if it fails."""
+        if self.ranks.is_main:
+            self._write(self.folder / name, {"state_dict": network.state_dict()})
+
+    def _write(self, path: Path, payload: dict[str, Any]) -> None:
         try:
-            checkpoint.save(path, state.payload())
+            checkpoint.save(path, payload)
         except (OSError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:120]
             raise CheckpointError(f"cannot write {path} ({reason}): free some disk space and resume from "

@@ -22,8 +22,9 @@ from errors import run_script
 from expert_score import EXPERT_CHECK_BATCHES, load_frozen_expert
 from loader import train_loader, validation_loader
 from losses import get_sync_loss, in_gray, mouth_loss, recon_loss
-from models import Wav2Lip
+from models import ShapeWav2Lip, Wav2Lip
 from precision import Arithmetic, set_learning_rate
+from shape_dataset import ShapeWav2LipDataset
 from training_flags import add_training_flags
 from training_log import TrainingLog, collage
 from training_state import (CheckpointFolder, StopSignal, TrainingState, describe, load_or_make,
@@ -93,8 +94,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     train_clips = listed_clips(args.data_root, "train", args.filelist_root, hp)
     val_clips = listed_clips(args.data_root, "val", args.filelist_root, hp)
     cache = decode_clips(train_clips, hp) if args.cache_frames else None
-    train_set = Wav2LipDataset(train_clips, hp, seed=args.seed, augment=True, cache=cache)
-    validation = validation_loader(Wav2LipDataset(val_clips, hp, seed=args.seed), hp.batch_size,
+    samples = ShapeWav2LipDataset if hp.mouth_shapes else Wav2LipDataset
+    train_set = samples(train_clips, hp, seed=args.seed, augment=True, cache=cache)
+    validation = validation_loader(samples(val_clips, hp, seed=args.seed), hp.batch_size,
                                    hp.eval_batches, ranks)
 
     # The expert, the generator, and where an earlier run stopped
@@ -103,7 +105,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.syncnet_checkpoint_path,
         validation_loader(SyncNetDataset(val_clips, hp, seed=args.seed), hp.syncnet_batch_size,
                           EXPERT_CHECK_BATCHES, ranks), arithmetic)
-    network = load_or_make(Wav2Lip, args, args.checkpoint_path)
+    network = load_or_make(ShapeWav2Lip if hp.mouth_shapes else Wav2Lip, args,
+                           args.checkpoint_path)
     generator = arithmetic.prepare(network, ranks)
     optimizer = torch.optim.AdamW(network.parameters(), hp.initial_learning_rate,
                                   weight_decay=hp.weight_decay)

@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = {"preprocess", "color_syncnet_train", "wav2lip_train", "hq_wav2lip_train", "inference"}
+SCRIPTS = {"preprocess", "measure_mouths", "color_syncnet_train", "wav2lip_train",
+           "hq_wav2lip_train", "audio_encoder_train", "inference"}
 FLOORS = [      # what a module may import of the project lies in a row above its own
-    {"hparams", "errors", "atomic_file", "prefetch", "tracking", "torchscript", "flag_types"},
+    {"hparams", "errors", "atomic_file", "prefetch", "tracking", "torchscript", "flag_types",
+     "mouth_shape"},
     {"media", "models", "checkpoint", "distributed"},
     {"losses", "audio", "face_detection"},
     {"faces", "face_source", "generator", "clips"},
     {"dataset", "detection_cache"},
-    {"pipeline", "loader"},
+    {"pipeline", "loader", "shape_dataset"},
     SCRIPTS,
     {"evaluation"},
 ]

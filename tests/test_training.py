@@ -7,17 +7,21 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+import audio
+import audio_encoder_train
 import checkpoint
 import color_syncnet_train
 import hq_wav2lip_train
 import wav2lip_train
-from drawn_clips import draw_data_set
+from drawn_clips import SAMPLES_PER_FRAME, draw_data_set
 from errors import InputError
 from losses import cosine_loss
-from models import SyncNet_color, Wav2Lip, Wav2Lip_disc_qual
+from models import ShapeWav2Lip, SoundToShape, SyncNet_color, Wav2Lip, Wav2Lip_disc_qual
+from mouth_shape import SHAPE, SHAPE_FILE
 from precision import NonFiniteError
 
 ROOT = Path(__file__).parent.parent
@@ -279,3 +283,59 @@ def test_unknown_hyper_parameter_is_the_flags_mistake(data, capsys):
                                   "--hparams", "learning=1"])
     assert stopped.value.code == 2
     assert "argument --hparams: hparams: 'learning=1' is not name=value" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def shaped_data(data) -> list[str]:
+    """The same data set, whose sound tells the mouth's shape: all parts are its opening."""
+    root = Path(data[data.index("--data_root") + 1])
+    for folder in sorted((root / "person").iterdir()):
+        sound = audio.load_wav(folder / "audio.wav")
+        level = np.abs(sound).reshape(-1, SAMPLES_PER_FRAME).mean(1)
+        np.save(folder / SHAPE_FILE, level[:, None] * np.array(list(SHAPE.values())) * 8)
+    return data
+
+
+@pytest.mark.parametrize("script", GENERATORS)
+def test_a_generator_learns_mouths_told_by_shape_and_then_by_sound(shaped_data, expert, tmp_path,
+                                                                   script):
+    shaped, ear = tmp_path / "shaped", tmp_path / "ear"
+    hp = SMALL + ",mouth_shapes=True,sample_frames=2,sync_loss_target=0,shape_noise=0.1"
+    script.main([*shaped_data, "--syncnet_checkpoint_path", expert, "--hparams", hp,
+                 "--checkpoint_dir", str(shaped), "--max_steps", "2"])
+    generator = shaped / "checkpoint_step000000002.pth"
+    with pytest.raises(InputError, match="told mouth shapes"):
+        checkpoint.load_model(generator, Wav2Lip)
+    hp = ("num_workers=0,grouped_clips=16,grouped_windows=6,eval_batches=2,eval_interval=40,"
+          "initial_learning_rate=3e-3")
+    flags = [*shaped_data, "--generator_checkpoint_path", str(generator), "--hparams", hp,
+             "--checkpoint_dir", str(ear)]
+    audio_encoder_train.main([*flags, "--max_steps", "80"])
+    learnt = [float(row["r_opening"]) for row in metrics(ear) if row["r_opening"]]
+    assert len(learnt) == 2 and learnt[-1] > 0.9
+    made = checkpoint.load_model(ear / "wav2lip.pth", Wav2Lip)
+    ear_network = checkpoint.load_model(ear / "checkpoint_step000000080.pth", SoundToShape)
+    mel, face = torch.rand(2, 1, 80, 16), torch.rand(2, 6, 96, 96)
+    shaped_network = checkpoint.load_model(generator, ShapeWav2Lip)
+    with torch.no_grad():
+        torch.testing.assert_close(made(mel, face), shaped_network(ear_network(mel), face),
+                                   rtol=0, atol=1e-5)
+
+
+def test_what_hears_shapes_resumes_exactly(shaped_data, tmp_path):
+    generator = tmp_path / "generator.pth"
+    checkpoint.save(generator, ShapeWav2Lip(0.0625).state_dict())
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    flags = [*shaped_data, "--generator_checkpoint_path", str(generator),
+             "--hparams", SMALL + ",mel_noise=0.1"]
+    audio_encoder_train.main([*flags, "--checkpoint_dir", str(whole), "--max_steps", "4"])
+    audio_encoder_train.main([*flags, "--checkpoint_dir", str(halves), "--max_steps", "2"])
+    audio_encoder_train.main([*flags, "--checkpoint_dir", str(halves), "--max_steps", "4",
+                              "--checkpoint_path", str(halves / "checkpoint_step000000002.pth")])
+    assert_same_run(whole, halves, "checkpoint_step000000004.pth")
+    wider = tmp_path / "wider.pth"
+    checkpoint.save(wider, ShapeWav2Lip(0.125).state_dict())
+    with pytest.raises(InputError, match="0.0625.*0.125"):
+        audio_encoder_train.main([
+            *flags, "--generator_checkpoint_path", str(wider), "--checkpoint_dir", str(halves),
+            "--checkpoint_path", str(halves / "checkpoint_step000000002.pth")])

@@ -1,0 +1,94 @@
+"""Training samples with the shape of the mouth: for the generator that is told it, and for what
+tells it from the sound."""
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clips import WINDOW, Clip, DataError
+from dataset import Cache, ClipDataset, Key, Wav2LipDataset
+from hparams import HParams, hparams
+from mouth_shape import relative
+
+
+class ShapeWav2LipDataset(Wav2LipDataset):
+    """The generator's samples with each frame's mouth shape (5, 7) in place of its sound."""
+
+    def __init__(self, clips: Sequence[Clip], hp: HParams = hparams, *, seed: int = 0,
+                 augment: bool = False, cache: Cache | None = None) -> None:
+        super().__init__(clips, hp, seed=seed, augment=augment, cache=cache)
+        self._shapes = relative_shapes(self.clips)
+        self._starts = [_seen(starts, shapes, WINDOW) for starts, shapes
+                        in zip(self._starts, self._shapes, strict=True)]
+        _expect_some(self.clips, self._starts)
+
+    def _told(self, mels: np.ndarray, rng: np.random.Generator, index: int,
+              start: int) -> np.ndarray:
+        shapes = self._shapes[index][start:start + WINDOW]
+        noise = self.hp.shape_noise if self.augment else 0.0
+        return shapes + rng.normal(0, noise, shapes.shape).astype(np.float32)
+
+
+class SoundShapeSample(NamedTuple):
+    """mels: (K, 1, 80, 16) in [-4, 4]. shapes: (K, 7). A batch adds an axis."""
+
+    mels: Tensor
+    shapes: Tensor
+    name: str
+
+    def to(self, device: torch.device) -> "SoundShapeSample":
+        return SoundShapeSample(*(t.to(device, non_blocking=True) for t in self[:2]), self.name)
+
+
+class SoundShapeDataset(ClipDataset):
+    """`grouped_windows` frames of a clip: the sound that the generator takes for each, and the
+    mouth's shape in it."""
+
+    _before = Wav2LipDataset._before
+    _after = -Wav2LipDataset._before
+
+    def __init__(self, clips: Sequence[Clip], hp: HParams = hparams, *, seed: int = 0,
+                 augment: bool = False) -> None:
+        super().__init__(clips, hp, seed=seed, augment=augment)
+        self._shapes = relative_shapes(self.clips)
+        self._starts = [_seen(starts, shapes, 1) for starts, shapes
+                        in zip(self._starts, self._shapes, strict=True)]
+        _expect_some(self.clips, self._starts)
+
+    def __getitem__(self, key: Key) -> SoundShapeSample:
+        rng, changes = self._begin(key)
+        index = key[1]
+        frames = rng.choice(self._starts[index], self.hp.grouped_windows)
+        mels = self._mel_windows(index, (frames - self._before).tolist(), changes)
+        return SoundShapeSample(torch.from_numpy(mels),
+                                torch.from_numpy(self._shapes[index][frames]),
+                                f"{self.clips[index].name}@{frames.tolist()}")
+
+
+def relative_shapes(clips: Sequence[Clip]) -> list[np.ndarray]:
+    """Each clip's mouth shapes (N, 7), relative to those of all the clips in the same folder: of
+    one person, as in LRS2's layout."""
+    people: dict[Path, list[int]] = defaultdict(list)
+    for index, clip in enumerate(clips):
+        people[clip.folder.parent].append(index)
+    shapes = [clip.load_shapes() for clip in clips]
+    for indices in people.values():
+        for index, shape in zip(indices, relative([shapes[i] for i in indices]), strict=True):
+            shapes[index] = shape
+    return shapes
+
+
+def _seen(starts: np.ndarray, shapes: np.ndarray, length: int) -> np.ndarray:
+    """Those starts f for which the shapes of frames f … f+length-1 are all known."""
+    known = np.isfinite(shapes).all(1)
+    return np.array([f for f in starts if known[f:f + length].all()], int)
+
+
+def _expect_some(clips: Sequence[Clip], starts: Sequence[np.ndarray]) -> None:
+    if blind := [clip.folder for clip, some in zip(clips, starts, strict=True) if not len(some)]:
+        raise DataError(f"{len(blind)} clips without a face mesh where it is needed (first: "
+                        f"{blind[0]}): take them off the list")

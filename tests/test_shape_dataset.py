@@ -1,0 +1,102 @@
+"""Samples hold the shapes of their own frames, and the sound that the generator takes for them."""
+import numpy as np
+import pytest
+
+from clips import DataError, check_clips
+from hparams import hparams
+from mouth_shape import SHAPE, SHAPE_FILE
+from numbered_clips import frame_numbers, mel_start, write_clip
+from shape_dataset import ShapeWav2LipDataset, SoundShapeDataset
+from test_dataset import MEL_STARTS
+
+UNSEEN = 11
+
+
+@pytest.fixture()
+def clips(tmp_path):
+    """Two clips of one person: the opening is the frame's number; no face in frame 11."""
+    for name in ("00000", "00001"):
+        write_clip(tmp_path / "a" / name)
+        shapes = np.tile(np.arange(30.0)[:, None], (1, 7))
+        shapes[UNSEEN] = np.nan
+        np.save(tmp_path / "a" / name / SHAPE_FILE, shapes)
+    return check_clips([tmp_path / "a/00000", tmp_path / "a/00001"], tmp_path).clips
+
+
+def opening_frames(shapes):
+    return np.rint(shapes[..., 0].numpy() * SHAPE["opening"]).astype(int).ravel().tolist()
+
+
+def test_the_generator_is_told_the_shapes_of_the_frames_it_draws(clips):
+    dataset = ShapeWav2LipDataset(clips)
+    starts = set()
+    for epoch in range(60):
+        sample = dataset[epoch, epoch % 2]
+        frames = frame_numbers(sample.gt.transpose(0, 1).numpy())
+        assert sample.indiv_mels.shape == (5, 7) and opening_frames(sample.indiv_mels) == frames
+        assert UNSEEN not in frames
+        starts.add(frames[0])
+    assert {6, 12} <= starts
+
+
+@pytest.mark.parametrize("augment, spread", [(False, 0.0), (True, 0.5)])
+def test_shapes_are_noisy_only_in_training(clips, augment, spread):
+    dataset = ShapeWav2LipDataset(clips, hparams.override("shape_noise=0.5"), augment=augment)
+    noise = []
+    for epoch in range(60):
+        sample = dataset[epoch, 0]
+        frames = np.array(frame_numbers(sample.gt.transpose(0, 1).numpy()))
+        noise.append(sample.indiv_mels[:, 0].numpy() - frames / SHAPE["opening"])
+    assert np.std(noise) == pytest.approx(spread, rel=0.1, abs=1e-4)
+    assert abs(np.mean(noise)) < 0.1
+
+
+def test_fewer_frames_of_a_window_are_the_same_frames_in_all(clips):
+    hp = hparams.override("sample_frames=2,sync_loss_target=0")
+    dataset = ShapeWav2LipDataset(clips, hp, augment=True)
+    gaps = set()
+    for epoch in range(40):
+        sample = dataset[epoch, 0]
+        frames = frame_numbers(sample.gt.transpose(0, 1).numpy())
+        assert sample.x.shape == (6, 2, 96, 96)
+        assert opening_frames(sample.indiv_mels) == frames
+        assert frame_numbers(sample.x[:3, :, :48].transpose(0, 1).numpy()) == frames
+        gaps.add(frames[1] - frames[0])
+    assert gaps == {1, 2, 3, 4}
+    assert ShapeWav2LipDataset(clips, hp)[0, 0].x.shape == (6, 5, 96, 96)
+
+
+def test_fewer_frames_are_refused_where_the_expert_is_asked(clips):
+    for wish in ("sample_frames=2", "sample_frames=2,sync_loss_target=0,syncnet_wt=0.1",
+                 "sample_frames=6"):
+        with pytest.raises(DataError, match="sample_frames"):
+            ShapeWav2LipDataset(clips, hparams.override(wish))
+
+
+def test_sound_and_shape_belong_together_as_the_generator_takes_them(clips):
+    """The sound one frame early, as the published training has it."""
+    dataset = SoundShapeDataset(clips, hparams.override("grouped_windows=6"))
+    seen = set()
+    for epoch in range(60):
+        sample = dataset[epoch, 0]
+        assert sample.mels.shape == (6, 1, 80, 16) and sample.shapes.shape == (6, 7)
+        frames = opening_frames(sample.shapes)
+        assert [mel_start(mel) for mel in sample.mels.numpy()] == [MEL_STARTS[f - 1] for f in frames]
+        seen |= set(frames)
+    assert UNSEEN not in seen and len(seen) > 15
+
+
+def test_without_shapes_the_message_says_what_makes_them(clips):
+    path = clips[1].folder / SHAPE_FILE
+    path.unlink()
+    with pytest.raises(DataError, match="measure_mouths.py"):
+        SoundShapeDataset(clips)
+    np.save(path, np.zeros((12, 7)))
+    with pytest.raises(DataError, match=r"\(12, 7\)"):
+        SoundShapeDataset(clips)
+    path.write_bytes(b"no array")
+    with pytest.raises(DataError, match="damaged"):
+        SoundShapeDataset(clips)
+    np.save(path, np.full((30, 7), np.nan))
+    with pytest.raises(DataError, match="1 clips without a face mesh"):
+        SoundShapeDataset(clips)
