@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     network = load_or_make(SoundToShape, args, args.checkpoint_path)
     if network.width != drawer.width:
         raise InputError(f"{args.checkpoint_path} is of width {network.width:g}, "
-                         f"{args.generator_checkpoint_path} of {drawer.width:g}: they must be alike")
+                         f"{args.generator_checkpoint_path} of {drawer.width:g}: not alike")
     ear = arithmetic.prepare(network, ranks)
     optimizer = torch.optim.AdamW(network.parameters(), hp.initial_learning_rate,
                                   weight_decay=hp.weight_decay)
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             metrics.write(step, state.global_epoch)
         if step == 1 or step % hp.checkpoint_interval == 0 or last:
             folder.save(state)
-            folder.save_weights("wav2lip.pth", hearing(drawer, network))
+            folder.save_weights("wav2lip.pth", hearing(drawer, network, hp.shape_gain))
         if last:
             break
     metrics.close()

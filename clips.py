@@ -97,8 +97,8 @@ class Clip:
             raise DataError(f"{path} is damaged ({error}): delete it and run measure_mouths.py "
                             "again") from None
         if shapes.ndim != 2 or shapes.shape[1] != len(SHAPE) or len(shapes) <= self.frames[-1]:
-            raise DataError(f"{path} has the shape {shapes.shape}, not that of this clip: delete it "
-                            "and run measure_mouths.py again")
+            raise DataError(f"{path} has the shape {shapes.shape}, not that of this clip: delete "
+                            "it and run measure_mouths.py again")
         return shapes
 
     def _make_mel(self) -> np.ndarray:

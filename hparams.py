@@ -47,6 +47,7 @@ class HParams:
     mouth_wt: float = 0.0               # weight of an L1 of the mouth alone, beside the face's; 0 = off
     mouth_shapes: bool = False          # the generator is told the mouth's shape in place of the sound
     shape_noise: float = 0.0            # standard deviation of noise on these shapes
+    shape_gain: float = 1.0             # on shapes told from sound, which vary less than mouths do
     sample_frames: int = 5              # frames to learn from in a window; 5 = what the expert needs
     disc_wt: float = 0.07               # weight of the visual-quality loss
     disc_initial_learning_rate: float = 1e-4
@@ -89,6 +90,7 @@ class HParams:
     mel_eq: float = 0.0                 # dB, at most, of each wave of an equaliser
     mel_warp: float = 0.0               # relative stretch of the frequency axis, at most
     mel_mask: int = 0                   # mel channels, at most, of a silenced band
+    silence: float = 0.0                # probability of no speech, and the mouth shut (mouth shapes)
     mel_noise: float = 0.0              # standard deviation, at most, of noise on the mel
 
     def override(self, assignments: str) -> "HParams":

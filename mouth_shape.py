@@ -5,8 +5,8 @@ import numpy as np
 
 SHAPE_FILE = "shape.npy"      # (N, 7) in a clip's folder: one row for each of its frame numbers
 
-# What a shape holds, in distances between the sides of the upper face, and how much each varies
-# (standard deviation on the train split of LRC-AR). y points down, z away from the camera.
+# What a shape holds, in distances between the sides of the upper face, and how much each varies:
+# its standard deviation on the train split of LRC-AR, as the mean below. y points down, z away from the camera.
 SHAPE = {
     "opening": 0.099,        # square root of how far the inner lips are apart
     "width": 0.041,          # from corner to corner
@@ -16,6 +16,11 @@ SHAPE = {
     "corners": 0.027,        # y of both, on average
     "lips": 0.015,           # z: pursed lips are in front
 }
+
+_MEAN_OPENING = 0.233
+# A mouth with its lips together, as `relative` has it: the mean over the 2 % of frames, of the same
+# clips, whose lips are least apart.
+SHUT = np.array([-1.85, 0.34, 0.55, -0.97, -0.24, -0.31, -0.96], np.float32)
 
 # Points of the mesh on bones of the upper face: none moves with the mouth.
 _LEFT = [33, 133, 127, 234, 109]        # of the picture
@@ -61,8 +66,9 @@ def upright(meshes: np.ndarray) -> np.ndarray:
 
 
 def relative(shapes: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The shapes (N, 7) of one person's clips as training takes them: in standard deviations, and
-    all but the opening from the person's mean, which the sound does not tell but the face does."""
+    """The shapes (N, 7) of one person's clips as training takes them: in standard deviations from
+    the person's mean, which the sound does not tell but the face does. The opening counts from the
+    mean of all people instead: shut is shut."""
     mean = np.nanmean(np.concatenate(shapes), axis=0)
-    mean[0] = 0
+    mean[0] = _MEAN_OPENING
     return [((shape - mean) / list(SHAPE.values())).astype(np.float32) for shape in shapes]

@@ -12,7 +12,7 @@ from torch import Tensor
 from clips import WINDOW, Clip, DataError
 from dataset import Cache, ClipDataset, Key, Wav2LipDataset
 from hparams import HParams, hparams
-from mouth_shape import relative
+from mouth_shape import SHUT, relative
 
 
 class ShapeWav2LipDataset(Wav2LipDataset):
@@ -64,9 +64,22 @@ class SoundShapeDataset(ClipDataset):
         index = key[1]
         frames = rng.choice(self._starts[index], self.hp.grouped_windows)
         mels = self._mel_windows(index, (frames - self._before).tolist(), changes)
-        return SoundShapeSample(torch.from_numpy(mels),
-                                torch.from_numpy(self._shapes[index][frames]),
+        shapes = self._shapes[index][frames]
+        if self.augment:
+            silent = rng.random(len(frames)) < self.hp.silence
+            mels[silent] = _silence(mels, rng)
+            shapes[silent] = SHUT
+        return SoundShapeSample(torch.from_numpy(mels), torch.from_numpy(shapes),
                                 f"{self.clips[index].name}@{frames.tolist()}")
+
+
+def _silence(mels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(1, 80, 16): what is left of a clip's windows (K, 1, 80, 16) where nobody speaks, somewhere
+    between the least that each mel channel holds at any time and digital silence."""
+    floor = mels.min(axis=(0, 3))[..., None]
+    level = floor + rng.random() * (-hparams.max_abs_value - floor)
+    noise = rng.normal(0, 0.1, mels.shape[1:])
+    return np.maximum(level + noise, -hparams.max_abs_value).astype(np.float32)
 
 
 def relative_shapes(clips: Sequence[Clip]) -> list[np.ndarray]:

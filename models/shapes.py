@@ -75,9 +75,9 @@ class SoundToShape(nn.Module):
         return self.head(self.trunk(mels).flatten(1))
 
 
-def hearing(generator: ShapeWav2Lip, ear: SoundToShape) -> Wav2Lip:
-    """The Wav2Lip that draws, for a sound, what `generator` draws for the shape that `ear` tells.
-    ValueError unless both are of one width.
+def hearing(generator: ShapeWav2Lip, ear: SoundToShape, gain: float = 1.0) -> Wav2Lip:
+    """The Wav2Lip that draws, for a sound, what `generator` draws for `gain` times the shape that
+    `ear` tells. ValueError unless both are of one width.
 
     Two linear maps in a row, sound to shape and shape to embedding, are one: the last layer of the
     sound encoder, whose batch norm changes nothing.
@@ -92,7 +92,7 @@ def hearing(generator: ShapeWav2Lip, ear: SoundToShape) -> Wav2Lip:
     told, heard = generator.audio_encoder.linear, ear.head
     convolution, norm = whole.audio_encoder[-1].conv_block
     with torch.no_grad():
-        convolution.weight.copy_((told.weight @ heard.weight.cpu())[:, :, None, None])
-        convolution.bias.copy_(told.weight @ heard.bias.cpu() + told.bias)
+        convolution.weight.copy_((gain * told.weight @ heard.weight.cpu())[:, :, None, None])
+        convolution.bias.copy_(gain * told.weight @ heard.bias.cpu() + told.bias)
         norm.weight.fill_((1 + norm.eps) ** 0.5)
     return whole.eval()

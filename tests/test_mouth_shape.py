@@ -51,10 +51,10 @@ def test_no_face_no_shape():
 
 
 def test_a_person_is_measured_from_its_own_mean_but_for_the_opening():
-    spread = list(SHAPE.values())
+    spread, mean = list(SHAPE.values()), 0.233
     clips = [np.array([[0.0] + [1.0] * 6, [0.2] + [3.0] * 6]), np.array([[0.4] + [2.0] * 6])]
     clips[1] = np.concatenate([clips[1], np.full((1, 7), np.nan)])
     first, second = relative(clips)
-    np.testing.assert_allclose(first * spread, [[0] + [-1] * 6, [0.2] + [1] * 6], atol=1e-6)
-    np.testing.assert_allclose(second[0] * spread, [0.4] + [0] * 6, atol=1e-6)
+    np.testing.assert_allclose(first * spread, [[0 - mean] + [-1] * 6, [0.2 - mean] + [1] * 6], atol=1e-6)
+    np.testing.assert_allclose(second[0] * spread, [0.4 - mean] + [0] * 6, atol=1e-6)
     assert np.isnan(second[1]).all()

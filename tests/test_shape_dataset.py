@@ -1,15 +1,17 @@
 """Samples hold the shapes of their own frames, and the sound that the generator takes for them."""
 import numpy as np
 import pytest
+import torch
 
 from clips import DataError, check_clips
 from hparams import hparams
-from mouth_shape import SHAPE, SHAPE_FILE
+from mouth_shape import SHAPE, SHAPE_FILE, SHUT
 from numbered_clips import frame_numbers, mel_start, write_clip
 from shape_dataset import ShapeWav2LipDataset, SoundShapeDataset
 from test_dataset import MEL_STARTS
 
 UNSEEN = 11
+MEAN_OPENING = 0.233
 
 
 @pytest.fixture()
@@ -24,7 +26,8 @@ def clips(tmp_path):
 
 
 def opening_frames(shapes):
-    return np.rint(shapes[..., 0].numpy() * SHAPE["opening"]).astype(int).ravel().tolist()
+    openings = shapes[..., 0].numpy() * SHAPE["opening"] + MEAN_OPENING
+    return np.rint(openings).astype(int).ravel().tolist()
 
 
 def test_the_generator_is_told_the_shapes_of_the_frames_it_draws(clips):
@@ -46,7 +49,7 @@ def test_shapes_are_noisy_only_in_training(clips, augment, spread):
     for epoch in range(60):
         sample = dataset[epoch, 0]
         frames = np.array(frame_numbers(sample.gt.transpose(0, 1).numpy()))
-        noise.append(sample.indiv_mels[:, 0].numpy() - frames / SHAPE["opening"])
+        noise.append(sample.indiv_mels[:, 0].numpy() - (frames - MEAN_OPENING) / SHAPE["opening"])
     assert np.std(noise) == pytest.approx(spread, rel=0.1, abs=1e-4)
     assert abs(np.mean(noise)) < 0.1
 
@@ -84,6 +87,21 @@ def test_sound_and_shape_belong_together_as_the_generator_takes_them(clips):
         assert [mel_start(mel) for mel in sample.mels.numpy()] == [MEL_STARTS[f - 1] for f in frames]
         seen |= set(frames)
     assert UNSEEN not in seen and len(seen) > 15
+
+
+def test_silence_shuts_the_mouth_as_often_as_asked(clips):
+    hp = hparams.override("silence=0.25,grouped_windows=4")
+    dataset = SoundShapeDataset(clips, hp, augment=True)
+    silent = 0
+    for epoch in range(100):
+        sample = dataset[epoch, 0]
+        shut = (sample.shapes == torch.from_numpy(SHUT)).all(1)
+        quietest = max(sample.mels[~shut].min(), -4) if not shut.all() else 100
+        for mel in sample.mels[shut]:       # the clip's sound is mel frame numbers, from 3 on
+            assert mel.min() >= -4 and mel.max() <= quietest + 0.5 and mel.std() < 0.2
+        silent += int(shut.sum())
+    assert silent == pytest.approx(100, rel=0.3)
+    assert not (SoundShapeDataset(clips, hp)[0, 0].shapes == torch.from_numpy(SHUT)).all(1).any()
 
 
 def test_without_shapes_the_message_says_what_makes_them(clips):

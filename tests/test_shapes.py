@@ -13,16 +13,18 @@ def parts():
     return fill(ShapeWav2Lip(WIDTH)).eval(), fill(SoundToShape(WIDTH)).eval()
 
 
+@pytest.mark.parametrize("gain", [1.0, 1.5])
 @torch.no_grad()
-def test_together_they_draw_what_they_draw_in_turn(parts, uniform):
+def test_together_they_draw_what_they_draw_in_turn(parts, uniform, gain):
     generator, ear = parts
     mel, face = uniform("shapes/mel", (3, 1, 80, 16), -4, 4), uniform("shapes/face", (3, 6, 96, 96))
-    whole = hearing(generator, ear)
+    whole = hearing(generator, ear, gain)
     assert type(whole) is Wav2Lip and whole.width == WIDTH
     assert whole.state_dict().keys() == Wav2Lip(WIDTH).state_dict().keys()
     shapes = ear(mel)
     assert shapes.shape == (3, 7)
-    torch.testing.assert_close(whole(mel, face), generator(shapes, face), rtol=0, atol=1e-5)
+    torch.testing.assert_close(whole(mel, face), generator(gain * shapes, face), rtol=0,
+                               atol=1e-5)
     assert (whole(mel, face) - whole(mel.flip(0), face)).abs().max() > 1e-3
 
 
