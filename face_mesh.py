@@ -1,6 +1,6 @@
 """MediaPipe's face mesh: where the points of a face are in each frame.
 
-    python -m venv mesh && mesh/bin/pip install mediapipe==0.10.14 av
+    python -m venv mesh && mesh/bin/pip install mediapipe==0.10.14 av tqdm
 
 The wheel of that version (Python up to 3.12) brings the mesh along, later ones do not; and the
 OpenCV it asks for is none for this project, hence the environment of its own.

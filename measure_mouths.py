@@ -7,6 +7,7 @@ It runs in the environment that face_mesh.py describes, one process a CPU core.
 """
 import argparse
 import logging
+import multiprocessing
 import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -69,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise InputError(f"--{name} {getattr(args, name)}: no such folder")
     work = unmeasured_clips(args.preprocessed_root)
     videos = [args.data_root / source for source in work]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    # MediaPipe does not survive a fork.
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         problems = list(tqdm(pool.map(measure, videos, work.values()), "measuring", len(work),
                              unit="video"))
     for problem, count in Counter(filter(None, problems)).most_common():

@@ -29,7 +29,8 @@ def meshes(monkeypatch):
     """MediaPipe is not among the tests' packages: frame n has a mesh drawn from the seed n."""
     monkeypatch.setattr(measure_mouths, "face_meshes",
                         lambda frames: (mesh_of(n) for n, _ in enumerate(frames)))
-    monkeypatch.setattr(measure_mouths, "ProcessPoolExecutor", ThreadPoolExecutor)
+    monkeypatch.setattr(measure_mouths, "ProcessPoolExecutor",
+                        lambda workers, context: ThreadPoolExecutor(workers))
 
 
 def test_each_clip_has_the_shapes_of_its_frames(meshes, tmp_path, caplog):
