@@ -45,6 +45,7 @@ class HParams:
     syncnet_wt: float = 0.0             # weight of the sync loss until the evaluation switches it on
     gray_critics: bool = False          # the expert and the discriminator see faces without colour
     mouth_wt: float = 0.0               # weight of an L1 of the mouth alone, beside the face's; 0 = off
+    hide_mouth: bool = False            # the generator does not see its reference's mouth
     mouth_shapes: bool = False          # the generator is told the mouth's shape in place of the sound
     shape_noise: float = 0.0            # standard deviation of noise on these shapes
     shape_gain: float = 1.0             # on shapes told from sound, which vary less than mouths do

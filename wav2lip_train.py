@@ -107,6 +107,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                           EXPERT_CHECK_BATCHES, ranks), arithmetic)
     network = load_or_make(ShapeWav2Lip if hp.mouth_shapes else Wav2Lip, args,
                            args.checkpoint_path)
+    if hp.hide_mouth:
+        network.hide_mouth()
     generator = arithmetic.prepare(network, ranks)
     optimizer = torch.optim.AdamW(network.parameters(), hp.initial_learning_rate,
                                   weight_decay=hp.weight_decay)

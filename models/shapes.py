@@ -43,6 +43,8 @@ class ShapeWav2Lip(Wav2Lip):
                           if not key.startswith("audio_encoder.")}
             state_dict |= {f"audio_encoder.{key}": value
                            for key, value in new.audio_encoder.state_dict().items()}
+        if "mouth_mask" in state_dict:
+            new.hide_mouth()
         new.load_state_dict(state_dict)
         return new
 
@@ -85,6 +87,8 @@ def hearing(generator: ShapeWav2Lip, ear: SoundToShape, gain: float = 1.0) -> Wa
     if generator.width != ear.width:
         raise ValueError(f"widths {generator.width:g} and {ear.width:g} must be the same")
     whole = Wav2Lip(generator.width)
+    if generator.mouth_mask is not None:
+        whole.hide_mouth()
     state = {key: value for key, value in generator.state_dict().items()
              if not key.startswith("audio_encoder.")}
     whole.load_state_dict(state, strict=False)

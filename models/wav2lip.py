@@ -8,6 +8,13 @@ from torch.nn import functional as F
 from .conv import (Conv2d, Conv2dTranspose, PlainConv2d, audio_encoder, channel_scale, fold_time,
                    lower_half, residual)
 
+FACE_SIDE = 96
+# The mouth that `hide_mouth` hides, an ellipse: the row and column of its middle, half its height
+# and width, in box sides. Its edge is soft out to _SOFT_EDGE times these; _BLUR is in pixels.
+_MOUTH = (0.73, 0.5, 0.2, 0.27)
+_SOFT_EDGE = 1.25
+_BLUR = 25
+
 
 class Wav2Lip(nn.Module):
     """U-Net over the face whose bottleneck is the sound (paper, section 3.4).
@@ -41,12 +48,24 @@ class Wav2Lip(nn.Module):
         ])
         self.output_block = nn.Sequential(
             Conv2d(c(80), c(32), 3, 1, 1), nn.Conv2d(c(32), 3, 1), nn.Sigmoid())
+        self.register_buffer("mouth_mask", None)
+
+    def hide_mouth(self) -> None:
+        """From now on, blur the reference's mouth until nothing tells how it is held; not in the
+        paper. The buffer `mouth_mask` says so in the state dict."""
+        rows, columns = torch.meshgrid(*[torch.arange(FACE_SIDE) + 0.5] * 2, indexing="ij")
+        row, column, height, width = (FACE_SIDE * part for part in _MOUTH)
+        distance = (((rows - row) / height) ** 2 + ((columns - column) / width) ** 2).sqrt()
+        mask = ((_SOFT_EDGE - distance) / (_SOFT_EDGE - 1)).clamp(0, 1)
+        self.mouth_mask = mask.to(self.output_block[1].weight.device)
 
     @classmethod
     def from_state_dict(cls, state_dict: Mapping[str, Tensor]) -> "Wav2Lip":
         """A network of the width that the weights have, holding them. KeyError or RuntimeError if
         they are another network's."""
         model = cls(state_dict["face_decoder_blocks.0.0.conv_block.0.weight"].shape[0] / 512)
+        if "mouth_mask" in state_dict:
+            model.hide_mouth()
         model.load_state_dict(state_dict)
         return model
 
@@ -64,6 +83,10 @@ class Wav2Lip(nn.Module):
         return self._generate(audio_sequences, face_sequences)
 
     def _generate(self, mel: Tensor, face: Tensor) -> Tensor:
+        if self.mouth_mask is not None:
+            target, reference = face.split(3, dim=1)
+            face = torch.cat([target, torch.lerp(reference, _blurred(reference),
+                                                 self.mouth_mask.to(face.dtype))], dim=1)
         features = []
         for stage in self.face_encoder_blocks:
             face = stage(face)
@@ -72,6 +95,14 @@ class Wav2Lip(nn.Module):
         for stage, feature in zip(self.face_decoder_blocks, reversed(features), strict=True):
             x = torch.cat([stage(x), feature], dim=1)
         return self.output_block(x)
+
+
+def _blurred(faces: Tensor) -> Tensor:
+    """(N, 3, H, W): each pixel the mean of a square around it, as far as that lies in the face."""
+    for kernel in ((_BLUR, 1), (1, _BLUR)):
+        padding = tuple(side // 2 for side in kernel)
+        faces = F.avg_pool2d(faces, kernel, 1, padding, count_include_pad=False)
+    return faces
 
 
 def _upsample(c_in: int, c_out: int) -> Conv2dTranspose:

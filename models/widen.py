@@ -17,6 +17,8 @@ def widen(narrow: Model, width: float, seed: int = 0) -> Model:
     if width <= narrow.width:
         raise ValueError(f"width {width}: must be greater than {narrow.width}, what the weights have")
     wide = type(narrow)(width)
+    if getattr(narrow, "mouth_mask", None) is not None:
+        wide.hide_mouth()
     rng = torch.Generator().manual_seed(seed)
     for small, large in zip(narrow.modules(), wide.modules(), strict=True):
         if not list(large.children()):
