@@ -84,6 +84,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                                    hp.grouped_clips, hp.eval_batches, ranks)
 
     # The generator as it stays, the network, and where an earlier run stopped
+    # Training may begin with a Wav2Lip; one that has not learnt shapes will not do here.
+    checkpoint.load_weights(args.generator_checkpoint_path, "shape_wav2lip")
     drawer = checkpoint.load_model(args.generator_checkpoint_path, ShapeWav2Lip)
     if not args.checkpoint_path:
         args.width = drawer.width

@@ -333,6 +333,11 @@ def test_what_hears_shapes_resumes_exactly(shaped_data, tmp_path):
     audio_encoder_train.main([*flags, "--checkpoint_dir", str(halves), "--max_steps", "4",
                               "--checkpoint_path", str(halves / "checkpoint_step000000002.pth")])
     assert_same_run(whole, halves, "checkpoint_step000000004.pth")
+    untaught = tmp_path / "untaught.pth"
+    checkpoint.save(untaught, Wav2Lip(0.0625).state_dict())
+    with pytest.raises(InputError, match="holds a Wav2Lip generator"):
+        audio_encoder_train.main([*flags, "--generator_checkpoint_path", str(untaught),
+                                  "--checkpoint_dir", str(halves)])
     wider = tmp_path / "wider.pth"
     checkpoint.save(wider, ShapeWav2Lip(0.125).state_dict())
     with pytest.raises(InputError, match="0.0625.*0.125"):
