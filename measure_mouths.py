@@ -38,9 +38,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def unmeasured_clips(preprocessed_root: Path) -> dict[str, dict[Path, ClipRecord]]:
-    """Source video → clip folders made of it that have no shape.npy yet."""
+    """Source video → clip folders made of it that have no shape.npy yet. InputError without any
+    clip of preprocess.py, whose clip.json tells the video."""
+    files = sorted(preprocessed_root.rglob("clip.json"))
+    if not files:
+        raise InputError(f"--preprocessed_root {preprocessed_root} holds no clip that this "
+                         "project's preprocess.py made")
     found: dict[str, dict[Path, ClipRecord]] = defaultdict(dict)
-    for file in sorted(preprocessed_root.rglob("clip.json")):
+    for file in files:
         record = read_record(file.parent)
         if not (file.parent / SHAPE_FILE).is_file():
             found[record.source][file.parent] = record

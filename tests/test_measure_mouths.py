@@ -57,3 +57,5 @@ def test_folders_that_are_not_there_are_named(meshes, tmp_path):
     with pytest.raises(InputError, match="--data_root"):
         measure_mouths.main(["--data_root", str(tmp_path / "none"),
                              "--preprocessed_root", str(tmp_path)])
+    with pytest.raises(InputError, match="preprocess.py"):
+        measure_mouths.main(["--data_root", str(tmp_path), "--preprocessed_root", str(tmp_path)])
