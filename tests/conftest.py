@@ -1,11 +1,15 @@
 """What several test files share: golden arrays, filled networks, the portrait, small media."""
 import json
+import signal
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+# A shell that starts the tests in the background has Ctrl-C ignored, by their scripts too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATA = Path(__file__).parent / "data"
 
