@@ -85,8 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     # The generator as it stays, the network, and where an earlier run stopped
     # Training may begin with a Wav2Lip; one that has not learnt shapes will not do here.
-    checkpoint.load_weights(args.generator_checkpoint_path, "shape_wav2lip")
-    drawer = checkpoint.load_model(args.generator_checkpoint_path, ShapeWav2Lip)
+    drawer = checkpoint.load_model(args.generator_checkpoint_path, ShapeWav2Lip, "shape_wav2lip")
     if not args.checkpoint_path:
         args.width = drawer.width
     arithmetic = Arithmetic.of(args, hp, ranks.device)

@@ -100,9 +100,11 @@ def load_weights(path: str | Path, *networks: str) -> dict[str, Tensor]:
     return weights
 
 
-def load_model(path: str | Path, model_class: type[Model]) -> Model:
-    """A `models` network in evaluation mode holding the file's weights, of the width they have."""
-    weights = load_weights(path, *_CLASS_NETWORKS[model_class.__name__])
+def load_model(path: str | Path, model_class: type[Model], *networks: str) -> Model:
+    """A `models` network in evaluation mode holding the file's weights, of the width they have.
+
+    networks: those accepted, as for `load_weights`; none = all that the class can begin with."""
+    weights = load_weights(path, *(networks or _CLASS_NETWORKS[model_class.__name__]))
     try:
         return model_class.from_state_dict(weights).eval()
     except (RuntimeError, ValueError) as error:

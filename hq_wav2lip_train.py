@@ -23,13 +23,13 @@ from expert_score import EXPERT_CHECK_BATCHES, load_frozen_expert
 from hparams import HParams
 from loader import train_loader, validation_loader
 from losses import get_sync_loss, in_gray, mouth_loss, real_fake_loss, recon_loss
-from models import ShapeWav2Lip, Wav2Lip, Wav2Lip_disc_qual
+from models import Wav2Lip_disc_qual
 from precision import Arithmetic, set_learning_rate
 from shape_dataset import ShapeWav2LipDataset
 from training_flags import add_training_flags
 from training_log import TrainingLog, collage
 from training_state import (CheckpointFolder, StopSignal, TrainingState, describe, load_or_make,
-                            mean)
+                            load_or_make_generator, mean)
 
 log = logging.getLogger(__name__)
 
@@ -155,10 +155,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.syncnet_checkpoint_path,
         validation_loader(SyncNetDataset(val_clips, hp, seed=args.seed), hp.syncnet_batch_size,
                           EXPERT_CHECK_BATCHES, ranks), arithmetic)
-    network = load_or_make(ShapeWav2Lip if hp.mouth_shapes else Wav2Lip, args,
-                           args.checkpoint_path)
-    if hp.hide_mouth:
-        network.hide_mouth()
+    network = load_or_make_generator(args)
     generator = arithmetic.prepare(network, ranks)
     optimizer = torch.optim.AdamW(network.parameters(), hp.initial_learning_rate, _BETAS,
                                   weight_decay=hp.weight_decay)

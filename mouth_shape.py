@@ -6,7 +6,8 @@ import numpy as np
 SHAPE_FILE = "shape.npy"      # (N, 7) in a clip's folder: one row for each of its frame numbers
 
 # What a shape holds, in distances between the sides of the upper face, and how much each varies:
-# its standard deviation on the train split of LRC-AR, as the mean below. y points down, z away from the camera.
+# its standard deviation on the train split of LRC-AR, as the mean below. y points down, z away
+# from the camera.
 SHAPE = {
     "opening": 0.099,        # square root of how far the inner lips are apart
     "width": 0.041,          # from corner to corner

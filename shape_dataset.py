@@ -22,9 +22,7 @@ class ShapeWav2LipDataset(Wav2LipDataset):
                  augment: bool = False, cache: Cache | None = None) -> None:
         super().__init__(clips, hp, seed=seed, augment=augment, cache=cache)
         self._shapes = relative_shapes(self.clips)
-        self._starts = [_seen(starts, shapes, WINDOW) for starts, shapes
-                        in zip(self._starts, self._shapes, strict=True)]
-        _expect_some(self.clips, self._starts)
+        self._starts = _seen(self.clips, self._starts, self._shapes, WINDOW)
 
     def _told(self, mels: np.ndarray, rng: np.random.Generator, index: int,
               start: int) -> np.ndarray:
@@ -55,9 +53,7 @@ class SoundShapeDataset(ClipDataset):
                  augment: bool = False) -> None:
         super().__init__(clips, hp, seed=seed, augment=augment)
         self._shapes = relative_shapes(self.clips)
-        self._starts = [_seen(starts, shapes, 1) for starts, shapes
-                        in zip(self._starts, self._shapes, strict=True)]
-        _expect_some(self.clips, self._starts)
+        self._starts = _seen(self.clips, self._starts, self._shapes, 1)
 
     def __getitem__(self, key: Key) -> SoundShapeSample:
         rng, changes = self._begin(key)
@@ -95,13 +91,15 @@ def relative_shapes(clips: Sequence[Clip]) -> list[np.ndarray]:
     return shapes
 
 
-def _seen(starts: np.ndarray, shapes: np.ndarray, length: int) -> np.ndarray:
-    """Those starts f for which the shapes of frames f … f+length-1 are all known."""
-    known = np.isfinite(shapes).all(1)
-    return np.array([f for f in starts if known[f:f + length].all()], int)
-
-
-def _expect_some(clips: Sequence[Clip], starts: Sequence[np.ndarray]) -> None:
-    if blind := [clip.folder for clip, some in zip(clips, starts, strict=True) if not len(some)]:
+def _seen(clips: Sequence[Clip], starts: Sequence[np.ndarray], shapes: Sequence[np.ndarray],
+          length: int) -> list[np.ndarray]:
+    """Of each clip's starts those f for which the shapes of frames f … f+length-1 are all known.
+    DataError if a clip has none."""
+    seen = []
+    for own, shape in zip(starts, shapes, strict=True):
+        known = np.isfinite(shape).all(1)
+        seen.append(np.array([f for f in own if known[f:f + length].all()], int))
+    if blind := [clip.folder for clip, some in zip(clips, seen, strict=True) if not len(some)]:
         raise DataError(f"{len(blind)} clips without a face mesh where it is needed (first: "
                         f"{blind[0]}): take them off the list")
+    return seen

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 import checkpoint
 from checkpoint import CheckpointError
 from distributed import Ranks, mean_over_ranks
+from models import ShapeWav2Lip, Wav2Lip
 from precision import Arithmetic
 
 log = logging.getLogger(__name__)
@@ -153,6 +154,16 @@ def load_or_make(model_class: type[nn.Module], args: argparse.Namespace,
         raise CheckpointError(f"{path} holds a network of width {model.width:g}, not --width "
                               f"{args.width:g}: leave --width out when resuming")
     return model
+
+
+def load_or_make_generator(args: argparse.Namespace) -> Wav2Lip:
+    """The generator of --checkpoint_path, or a new one, as the hyper-parameters want it: told sound
+    or shapes, with or without its reference's mouth."""
+    model_class = ShapeWav2Lip if args.hparams.mouth_shapes else Wav2Lip
+    generator = load_or_make(model_class, args, args.checkpoint_path)
+    if args.hparams.hide_mouth:
+        generator.hide_mouth()
+    return generator
 
 
 def describe(model: nn.Module) -> str:
