@@ -5,6 +5,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from clips import box_of
 from hparams import HParams
 
 _MEL_PER_DB = 0.08      # the mel's range of 8 spans 100 dB
@@ -79,10 +80,9 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
             cv2.warpAffine(crop, to_stored, (size, size), dst=frame, borderMode=cv2.BORDER_REPLICATE,
                            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     else:
-        side = round(crops.shape[1] / (1 + 2 * margin))
-        corner = (crops.shape[1] - side) // 2
-        for frame, crop in zip(out, crops[:, corner:corner + side, corner:corner + side], strict=True):
-            frame[:] = crop if side == size else cv2.resize(crop, (size, size))
+        box = box_of(crops.shape[1], margin)
+        for frame, crop in zip(out, crops[:, box, box], strict=True):
+            frame[:] = crop if len(crop) == size else cv2.resize(crop, (size, size))
     if augmentation.flip:
         out = np.ascontiguousarray(out[:, :, ::-1])
     if augmentation.backdrop is not None:

@@ -131,6 +131,13 @@ def stored_side(size: int, margin: float) -> int:
     return round(size * (1 + 2 * margin))
 
 
+def box_of(stored: int, margin: float) -> slice:
+    """The rows, and columns, of the box itself in a stored crop of that side."""
+    side = round(stored / (1 + 2 * margin))
+    corner = (stored - side) // 2
+    return slice(corner, corner + side)
+
+
 def check_clips(folders: Sequence[str], data_root: str | Path,
                 hp: HParams = hparams) -> ClipCheck:
     """Look at every listed clip folder. DataError if there is no data set or no usable clip."""

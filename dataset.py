@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+import alignment
 import augmentation
 from audio import MEL_WINDOW, mel_window_start
 from augmentation import Augmentation
@@ -92,8 +93,10 @@ class ClipDataset(Dataset):
 
     def _window(self, index: int, start: int, changes: Augmentation) -> np.ndarray:
         """(5, 96, 96, 3) uint8 crops of frames start … start+4."""
-        return augmentation.change_crops(self._crops(index, start), self.clips[index].margin,
-                                         self.hp.img_size, changes)
+        return self._changed(index, self._crops(index, start), changes)
+
+    def _changed(self, index: int, crops: np.ndarray, changes: Augmentation) -> np.ndarray:
+        return augmentation.change_crops(crops, self.clips[index].margin, self.hp.img_size, changes)
 
     def _crops(self, index: int, start: int) -> np.ndarray:
         """(5, S, S, 3) uint8: the same frames as they are stored."""
@@ -198,7 +201,8 @@ class Wav2LipDataset(ClipDataset):
         x = np.empty((6, *gt.shape[1:]), np.float32)
         x[:3] = gt
         x[:3, :, gt.shape[2] // 2:] = 0
-        x[3:] = _unit_range(self._window(index, reference, changes)).transpose(3, 0, 1, 2)
+        x[3:] = _unit_range(self._changed(index, self._reference_crops(index, start, reference),
+                                          changes)).transpose(3, 0, 1, 2)
         # Validation asks the expert, which takes whole windows.
         kept = (np.sort(rng.permutation(WINDOW)[:self.hp.sample_frames]) if self.augment
                 else slice(None))
@@ -213,17 +217,27 @@ class Wav2LipDataset(ClipDataset):
         return mels
 
     def _reference(self, rng: np.random.Generator, index: int, start: int) -> int:
-        """Start of the window to take skin, teeth and beard from. Of several candidates it is the
-        one whose upper halves are most like those at `start`: in inference they are the same."""
+        """Start of the window to take skin, teeth and beard from."""
         starts = self.clips[index].window_starts
         distance = np.abs(starts - start)
         far = starts[distance >= min(self.hp.min_reference_offset, distance.max())]
         candidates = rng.permutation(far)[:self.hp.reference_candidates].tolist()
-        if len(candidates) == 1:
-            return candidates[0]
+        return candidates[0] if len(candidates) == 1 else self._best(index, start, candidates)
+
+    def _best(self, index: int, start: int, references: Sequence[int]) -> int:
+        """The one whose upper halves are most like those at `start`: in inference they are the
+        same."""
         target = _upper_halves(self._crops(index, start))
-        return min(candidates, key=lambda other: float(
+        return min(references, key=lambda other: float(
             np.abs(_upper_halves(self._crops(index, other)) - target).mean()))
+
+    def _reference_crops(self, index: int, start: int, reference: int) -> np.ndarray:
+        """(5, S, S, 3) uint8: crops of frames reference … reference+4, as they are stored or laid
+        on those at `start`."""
+        crops = self._crops(index, reference)
+        if not self.hp.align_reference:
+            return crops
+        return alignment.lay_on(self._crops(index, start), crops, self.clips[index].margin)
 
 
 def _unit_range(crops: np.ndarray) -> np.ndarray:

@@ -24,6 +24,16 @@ class ShapeWav2LipDataset(Wav2LipDataset):
         self._shapes = relative_shapes(self.clips)
         self._starts = _seen(self.clips, self._starts, self._shapes, WINDOW)
 
+    def _best(self, index: int, start: int, references: Sequence[int]) -> int:
+        """Of references that are laid on the target the one whose mouth is least like it: to copy
+        it must not pay."""
+        if not self.hp.align_reference:
+            return super()._best(index, start, references)
+        shapes = self._shapes[index]
+        target = shapes[start:start + WINDOW]
+        return max(references, key=lambda other: float(
+            np.nan_to_num(np.square(shapes[other:other + WINDOW] - target)).mean()))
+
     def _told(self, mels: np.ndarray, rng: np.random.Generator, index: int,
               start: int) -> np.ndarray:
         shapes = self._shapes[index][start:start + WINDOW]
@@ -43,11 +53,8 @@ class SoundShapeSample(NamedTuple):
 
 
 class SoundShapeDataset(ClipDataset):
-    """`grouped_windows` frames of a clip: the sound that the generator takes for each, and the
-    mouth's shape in it."""
-
-    _before = Wav2LipDataset._before
-    _after = -Wav2LipDataset._before
+    """`grouped_windows` frames of a clip: the sound that inference takes for each, a frame later
+    than the published training does, and the mouth's shape in it."""
 
     def __init__(self, clips: Sequence[Clip], hp: HParams = hparams, *, seed: int = 0,
                  augment: bool = False) -> None:
@@ -59,7 +66,7 @@ class SoundShapeDataset(ClipDataset):
         rng, changes = self._begin(key)
         index = key[1]
         frames = rng.choice(self._starts[index], self.hp.grouped_windows)
-        mels = self._mel_windows(index, (frames - self._before).tolist(), changes)
+        mels = self._mel_windows(index, frames.tolist(), changes)
         shapes = self._shapes[index][frames]
         if self.augment:
             silent = rng.random(len(frames)) < self.hp.silence

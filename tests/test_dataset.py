@@ -167,3 +167,12 @@ def test_samples_depend_on_seed_epoch_and_index_alone(clips):
     names = {SyncNetDataset(clips, seed=seed)[epoch, 1].name for seed in (1, 2)
              for epoch in range(4)}
     assert len(names) == 8
+
+
+def test_an_aligned_reference_has_the_targets_upper_half(clips):
+    aligned = Wav2LipDataset(clips, hparams.override("align_reference=True"))
+    for epoch in EPOCHS[:10]:
+        sample, plain = aligned[epoch, 0], Wav2LipDataset(clips)[epoch, 0]
+        torch.testing.assert_close(sample.x[3:, :, :48], sample.gt[:, :, :48])
+        assert sample.name == plain.name
+        torch.testing.assert_close(sample.x[3:, :, 54:], plain.x[3:, :, 54:])

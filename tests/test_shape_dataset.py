@@ -76,15 +76,14 @@ def test_fewer_frames_are_refused_where_the_expert_is_asked(clips):
             ShapeWav2LipDataset(clips, hparams.override(wish))
 
 
-def test_sound_and_shape_belong_together_as_the_generator_takes_them(clips):
-    """The sound one frame early, as the published training has it."""
+def test_sound_and_shape_belong_together_as_in_inference(clips):
     dataset = SoundShapeDataset(clips, hparams.override("grouped_windows=6"))
     seen = set()
     for epoch in range(60):
         sample = dataset[epoch, 0]
         assert sample.mels.shape == (6, 1, 80, 16) and sample.shapes.shape == (6, 7)
         frames = opening_frames(sample.shapes)
-        assert [mel_start(mel) for mel in sample.mels.numpy()] == [MEL_STARTS[f - 1] for f in frames]
+        assert [mel_start(mel) for mel in sample.mels.numpy()] == [MEL_STARTS[f] for f in frames]
         seen |= set(frames)
     assert UNSEEN not in seen and len(seen) > 15
 
@@ -97,7 +96,7 @@ def test_silence_shuts_the_mouth_as_often_as_asked(clips):
         sample = dataset[epoch, 0]
         shut = (sample.shapes == torch.from_numpy(SHUT)).all(1)
         quietest = max(sample.mels[~shut].min(), -4) if not shut.all() else 100
-        for mel in sample.mels[shut]:       # the clip's sound is mel frame numbers, from 3 on
+        for mel in sample.mels[shut]:       # the clip's sound is mel frame numbers, from 0 on
             assert mel.min() >= -4 and mel.max() <= quietest + 0.5 and mel.std() < 0.2
         silent += int(shut.sum())
     assert silent == pytest.approx(100, rel=0.3)
