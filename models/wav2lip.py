@@ -13,7 +13,7 @@ FACE_SIDE = 96
 # and width, in box sides. Its edge is soft out to _SOFT_EDGE times these; _BLUR is in pixels.
 _MOUTH = (0.73, 0.5, 0.2, 0.27)
 _SOFT_EDGE = 1.25
-_BLUR = 25
+_BLUR = 13
 
 
 class Wav2Lip(nn.Module):
