@@ -14,6 +14,11 @@ _BLUR_SIGMA = (0.4, 1.6)    # pixels of the 96×96 crop
 _BGR_TO_GRAY = np.array([0.114, 0.587, 0.299])
 _FACE_AXES = (0.42, 0.52)   # half axes of the ellipse that holds the face, in box sides
 _BORDER = (0.85, 1.15)      # where the backdrop begins and is whole, in radii of that ellipse
+_MOUTH = np.array([0.5, 0.75])          # x and y of its middle, in box sides, as the next four
+_MOUTH_SHIFT = np.array([0.08, 0.1])
+_PATCH_AXES = np.array([[0.06, 0.03], [0.25, 0.09]])    # least and greatest half axes
+_PATCH_EDGE = 0.015
+_TEETH, _DARK = (140, 255), (0, 70)
 _EQ_WAVES = 3               # half waves over the mel channels, at most, of a draw's equaliser
 
 
@@ -105,6 +110,21 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
         for frame in out:
             frame[:] = cv2.imdecode(cv2.imencode(".jpg", frame, flags)[1], cv2.IMREAD_COLOR)
     return out
+
+
+def cover_mouth(crops: np.ndarray, margin: float, rng: np.random.Generator) -> np.ndarray:
+    """(T, S, S, 3) uint8 crops with a soft ellipse about where the mouth is, alike in all, as light
+    as a smile's teeth or as dark as a mouth that is wide open."""
+    box = box_of(crops.shape[1], margin)
+    side = box.stop - box.start
+    middle = box.start + side * (_MOUTH + rng.uniform(-_MOUTH_SHIFT, _MOUTH_SHIFT))
+    axes = side * rng.uniform(*_PATCH_AXES)
+    gray = rng.uniform(*_TEETH) if rng.random() < 0.5 else rng.uniform(*_DARK)
+    share = np.zeros(crops.shape[1:3], np.float32)
+    cv2.ellipse(share, (tuple(middle), tuple(2 * axes), rng.uniform(-10, 10)), 1.0, cv2.FILLED)
+    share = cv2.GaussianBlur(share, (0, 0), _PATCH_EDGE * side) * np.float32(rng.uniform(0.5, 1))
+    patch = np.full_like(crops[0], round(gray))
+    return np.stack([cv2.blendLinear(patch, crop, share, 1 - share) for crop in crops])
 
 
 def change_mel(mel: np.ndarray, augmentation: Augmentation) -> np.ndarray:

@@ -201,8 +201,10 @@ class Wav2LipDataset(ClipDataset):
         x = np.empty((6, *gt.shape[1:]), np.float32)
         x[:3] = gt
         x[:3, :, gt.shape[2] // 2:] = 0
-        x[3:] = _unit_range(self._changed(index, self._reference_crops(index, start, reference),
-                                          changes)).transpose(3, 0, 1, 2)
+        seen = self._reference_crops(index, start, reference)
+        if self.augment and rng.random() < self.hp.cover_mouth:
+            seen = augmentation.cover_mouth(seen, clip.margin, rng)
+        x[3:] = _unit_range(self._changed(index, seen, changes)).transpose(3, 0, 1, 2)
         # Validation asks the expert, which takes whole windows.
         kept = (np.sort(rng.permutation(WINDOW)[:self.hp.sample_frames]) if self.augment
                 else slice(None))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import augmentation
-from augmentation import NONE, Augmentation, change_crops, change_mel
+from augmentation import NONE, Augmentation, change_crops, change_mel, cover_mouth
 from hparams import hparams
 
 
@@ -142,3 +142,18 @@ def test_draws_stay_within_the_hyper_parameters():
     assert 5 < np.abs([d.mel_gain for d in draws]).max() <= 6
     assert max(d.mel_noise for d in draws) <= 0.3
     assert 0.45 < max(rise for _, rise in (d.shade for d in draws)) <= 0.5
+
+
+def test_the_mouth_alone_is_covered_lightly_or_darkly_and_alike_in_all_crops():
+    crops = np.full((2, 144, 144, 3), 105, np.uint8)
+    crops[1] += 20
+    lighter = []
+    for seed in range(40):
+        covered = cover_mouth(crops, 0.25, np.random.default_rng(seed)).astype(int)
+        changed = [np.abs(frame - crop).max(2) > 2 for frame, crop in zip(covered, crops, strict=True)]
+        rows, columns = np.nonzero(changed[0])
+        assert 24 + 0.5 * 96 <= rows.min() and rows.max() < 24 + 96          # of the box, 24 … 119
+        assert abs(columns.mean() - 71.5) < 0.1 * 96 and 10 < np.ptp(columns) < 0.6 * 96
+        assert (changed[0] & changed[1]).sum() > 0.8 * changed[0].sum()
+        lighter.append((covered[0] - crops[0]).sum() > 0)
+    assert 0.25 < np.mean(lighter) < 0.75

@@ -176,3 +176,14 @@ def test_an_aligned_reference_has_the_targets_upper_half(clips):
         torch.testing.assert_close(sample.x[3:, :, :48], sample.gt[:, :, :48])
         assert sample.name == plain.name
         torch.testing.assert_close(sample.x[3:, :, 54:], plain.x[3:, :, 54:])
+
+
+def test_a_covered_mouth_is_the_references_alone_and_in_training_alone(clips):
+    hp = hparams.override("cover_mouth=0.5")
+    covered = 0
+    for epoch in EPOCHS:
+        sample = Wav2LipDataset(clips, hp, augment=True)[epoch, 0]
+        assert sample.gt.var(dim=(2, 3)).max() < 1e-4       # these crops are of one colour each
+        covered += bool(sample.x[3:].var(dim=(2, 3)).max() > 1e-4)
+        assert Wav2LipDataset(clips, hp)[epoch, 0].x[3:].var(dim=(2, 3)).max() < 1e-4
+    assert 0.3 < covered / len(EPOCHS) < 0.7
