@@ -197,11 +197,14 @@ class Wav2LipDataset(ClipDataset):
         frames = [start + k for k in range(-self._before, self._after + 1)]
         mels = self._mel_windows(index, [*frames, start], changes)
         told = self._told(mels[:WINDOW], rng, index, start)
-        gt = _unit_range(self._window(index, start, changes)).transpose(3, 0, 1, 2)
+        target = self._crops(index, start)
+        gt = _unit_range(self._changed(index, target, changes)).transpose(3, 0, 1, 2)
         x = np.empty((6, *gt.shape[1:]), np.float32)
         x[:3] = gt
         x[:3, :, gt.shape[2] // 2:] = 0
-        seen = self._reference_crops(index, start, reference)
+        seen = self._crops(index, reference)
+        if self.hp.align_reference:
+            seen = alignment.lay_on(target, seen, clip.margin)
         if self.augment and rng.random() < self.hp.cover_mouth:
             seen = augmentation.cover_mouth(seen, clip.margin, rng)
         x[3:] = _unit_range(self._changed(index, seen, changes)).transpose(3, 0, 1, 2)
@@ -232,14 +235,6 @@ class Wav2LipDataset(ClipDataset):
         target = _upper_halves(self._crops(index, start))
         return min(references, key=lambda other: float(
             np.abs(_upper_halves(self._crops(index, other)) - target).mean()))
-
-    def _reference_crops(self, index: int, start: int, reference: int) -> np.ndarray:
-        """(5, S, S, 3) uint8: crops of frames reference … reference+4, as they are stored or laid
-        on those at `start`."""
-        crops = self._crops(index, reference)
-        if not self.hp.align_reference:
-            return crops
-        return alignment.lay_on(self._crops(index, start), crops, self.clips[index].margin)
 
 
 def _unit_range(crops: np.ndarray) -> np.ndarray:

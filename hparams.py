@@ -41,9 +41,9 @@ class HParams:
     checkpoint_interval: int = 3000     # steps
     eval_interval: int = 3000           # steps
     min_reference_offset: int = 1       # frames from a window to its reference, at least
-    reference_candidates: int = 1       # windows to choose a reference from: the likest upper half
+    reference_candidates: int = 1       # windows to choose a reference from
     syncnet_wt: float = 0.0             # weight of the sync loss until the evaluation switches it on
-    align_reference: bool = False       # the reference's face is laid on the target's, but the mouth
+    align_reference: bool = False       # the reference's face is laid on the target's, as in inference
     gray_critics: bool = False          # the expert and the discriminator see faces without colour
     mouth_wt: float = 0.0               # weight of an L1 of the mouth alone, beside the face's; 0 = off
     hide_mouth: bool = False            # the generator does not see its reference's mouth

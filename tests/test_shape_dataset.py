@@ -42,6 +42,14 @@ def test_the_generator_is_told_the_shapes_of_the_frames_it_draws(clips):
     assert {6, 12} <= starts
 
 
+def test_an_aligned_reference_has_the_mouth_least_like_the_targets(clips):
+    hp = hparams.override("align_reference=True,reference_candidates=30")
+    for epoch in range(30):
+        name = ShapeWav2LipDataset(clips, hp)[epoch, 0].name
+        start, reference = (int(part.split(",")[0]) for part in name.split("@")[1:])
+        assert reference == (25 if start <= 12 else 0)      # openings rise from frame to frame
+
+
 @pytest.mark.parametrize("augment, spread", [(False, 0.0), (True, 0.5)])
 def test_shapes_are_noisy_only_in_training(clips, augment, spread):
     dataset = ShapeWav2LipDataset(clips, hparams.override("shape_noise=0.5"), augment=augment)
