@@ -197,23 +197,23 @@ class Wav2LipDataset(ClipDataset):
         frames = [start + k for k in range(-self._before, self._after + 1)]
         mels = self._mel_windows(index, [*frames, start], changes)
         told = self._told(mels[:WINDOW], rng, index, start)
-        target = self._crops(index, start)
+        # Validation asks the expert, which takes whole windows.
+        kept = (np.sort(rng.permutation(WINDOW)[:self.hp.sample_frames]) if self.augment
+                else slice(None))
+        target = self._crops(index, start)[kept]
         gt = _unit_range(self._changed(index, target, changes)).transpose(3, 0, 1, 2)
         x = np.empty((6, *gt.shape[1:]), np.float32)
         x[:3] = gt
         x[:3, :, gt.shape[2] // 2:] = 0
-        seen = self._crops(index, reference)
+        seen = self._crops(index, reference)[kept]
         if self.hp.align_reference:
             seen = alignment.lay_on(target, seen, clip.margin)
         if self.augment and rng.random() < self.hp.cover_mouth:
             seen = augmentation.cover_mouth(seen, clip.margin, rng)
         x[3:] = _unit_range(self._changed(index, seen, changes)).transpose(3, 0, 1, 2)
-        # Validation asks the expert, which takes whole windows.
-        kept = (np.sort(rng.permutation(WINDOW)[:self.hp.sample_frames]) if self.augment
-                else slice(None))
-        return Wav2LipSample(torch.from_numpy(x[:, kept]), torch.from_numpy(told[kept]),
+        return Wav2LipSample(torch.from_numpy(x), torch.from_numpy(told[kept]),
                              torch.from_numpy(mels[WINDOW]),
-                             torch.from_numpy(np.ascontiguousarray(gt[:, kept])),
+                             torch.from_numpy(np.ascontiguousarray(gt)),
                              f"{clip.name}@{start}, reference @{reference}")
 
     def _told(self, mels: np.ndarray, rng: np.random.Generator, index: int,
