@@ -17,8 +17,11 @@ _BORDER = (0.85, 1.15)      # where the backdrop begins and is whole, in radii o
 _MOUTH = np.array([0.5, 0.75])          # x and y of its middle, in box sides, as the next four
 _MOUTH_SHIFT = np.array([0.08, 0.1])
 _PATCH_AXES = np.array([[0.06, 0.03], [0.25, 0.09]])    # least and greatest half axes
+_PATCH_BEND = (-0.5, 2.0)   # rise of its corners with the square of the distance: 2 is a wide smile
 _PATCH_EDGE = 0.015
-_TEETH, _DARK = (140, 255), (0, 70)
+_TEETH, _DARK = (140, 255), (0, 90)
+_RED = (0.6, 1.0)           # blue and green of a dark patch, by its red
+_WARP_POINTS = 4
 _EQ_WAVES = 3               # half waves over the mel channels, at most, of a draw's equaliser
 
 
@@ -27,7 +30,8 @@ class Augmentation:
     """One draw of all changes.
 
     box: x, y shift of the box's centre and relative growth of its width and height, in box sides.
-    rotation: degrees. color: (3, 4) affine map of BGR in [0, 255], None = unchanged.
+    rotation: degrees. warp: (K, K, 2) float32 x, y by which the points of a grid over the box move, in box
+    sides, None = nowhere. color: (3, 4) affine map of BGR in [0, 255], None = unchanged.
     backdrop: the same for what surrounds the face. shade: direction in radians, clockwise from the
     right, and relative rise of the brightness from the centre to the edge.
     mel_gain: dB. mel_eq: dB, one for each of the first half waves over the mel channels.
@@ -43,6 +47,7 @@ class Augmentation:
     jpeg_quality: int = 0
     box: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
     rotation: float = 0.0
+    warp: np.ndarray | None = None
     mel_gain: float = 0.0
     mel_eq: tuple[float, ...] = (0.0,) * _EQ_WAVES
     mel_warp: float = 0.0
@@ -71,7 +76,9 @@ def draw(hp: HParams, rng: np.random.Generator) -> Augmentation:
         mel_noise=rng.uniform(0, hp.mel_noise),
         noise_seed=int(rng.integers(2 ** 31)),
         backdrop=_draw_color(hp.backdrop, 0.0, rng) if hp.backdrop else None,
-        shade=(rng.uniform(0, 2 * np.pi), rng.uniform(0, hp.shade)) if hp.shade else (0.0, 0.0))
+        shade=(rng.uniform(0, 2 * np.pi), rng.uniform(0, hp.shade)) if hp.shade else (0.0, 0.0),
+        warp=(rng.normal(0, hp.warp, (_WARP_POINTS, _WARP_POINTS, 2)).astype(np.float32)
+              if hp.warp else None))
 
 
 def change_crops(crops: np.ndarray, margin: float, size: int,
@@ -79,8 +86,14 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
     """(T, S, S, 3) uint8 crops, BGR, with `margin` box sides around the box on every side, to the
     (T, size, size, 3) uint8 crops of the box itself, or of the changed box, with changed looks."""
     out = np.empty((len(crops), size, size, 3), np.uint8)
-    if any(augmentation.box) or augmentation.rotation:
-        to_stored = _output_to_stored(crops.shape[1], margin, size, augmentation)
+    to_stored = _output_to_stored(crops.shape[1], margin, size, augmentation)
+    if augmentation.warp is not None:
+        points = _warped_points(size, augmentation.warp) @ to_stored[:, :2].T + to_stored[:, 2]
+        points = points.astype(np.float32)
+        for frame, crop in zip(out, crops, strict=True):
+            cv2.remap(crop, points, None, cv2.INTER_LINEAR, dst=frame,
+                      borderMode=cv2.BORDER_REPLICATE)
+    elif any(augmentation.box) or augmentation.rotation:
         for frame, crop in zip(out, crops, strict=True):
             cv2.warpAffine(crop, to_stored, (size, size), dst=frame, borderMode=cv2.BORDER_REPLICATE,
                            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
@@ -113,17 +126,32 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
 
 
 def cover_mouth(crops: np.ndarray, margin: float, rng: np.random.Generator) -> np.ndarray:
-    """(T, S, S, 3) uint8 crops with a soft ellipse about where the mouth is, alike in all, as light
-    as a smile's teeth or as dark as a mouth that is wide open."""
+    """(T, S, S, 3) uint8 crops with a soft patch about where the mouth is, alike in all: a bent
+    ellipse as dark as a mouth that is wide open, as light as a smile's teeth, or teeth amid dark."""
     box = box_of(crops.shape[1], margin)
     side = box.stop - box.start
-    middle = box.start + side * (_MOUTH + rng.uniform(-_MOUTH_SHIFT, _MOUTH_SHIFT))
-    axes = side * rng.uniform(*_PATCH_AXES)
-    gray = rng.uniform(*_TEETH) if rng.random() < 0.5 else rng.uniform(*_DARK)
-    share = np.zeros(crops.shape[1:3], np.float32)
-    cv2.ellipse(share, (tuple(middle), tuple(2 * axes), rng.uniform(-10, 10)), 1.0, cv2.FILLED)
-    share = cv2.GaussianBlur(share, (0, 0), _PATCH_EDGE * side) * np.float32(rng.uniform(0.5, 1))
-    patch = np.full_like(crops[0], round(gray))
+    middle = _MOUTH + rng.uniform(-_MOUTH_SHIFT, _MOUTH_SHIFT)
+    axes = rng.uniform(*_PATCH_AXES)
+    bend = rng.uniform(*_PATCH_BEND)
+    x, y = ((np.arange(crops.shape[1], dtype=np.float32) + 0.5 - box.start) / side - centre
+            for centre in middle)
+    y = y[:, None] + np.float32(bend) * x ** 2
+    dark = rng.uniform(*_DARK) * np.array([*rng.uniform(*_RED, 2), 1.0])
+    light = np.full(3, rng.uniform(*_TEETH))
+    kind = rng.integers(3)
+    if kind != 0:
+        crops = _patched(crops, x, y, axes, dark, side, rng)
+    if kind != 1:
+        crops = _patched(crops, x, y, axes * rng.uniform(0.6, 1, 2), light, side, rng)
+    return crops
+
+
+def _patched(crops: np.ndarray, x: np.ndarray, y: np.ndarray, axes: np.ndarray, color: np.ndarray,
+             side: int, rng: np.random.Generator) -> np.ndarray:
+    """The crops with an ellipse of one colour about where x and y, in box sides, are 0."""
+    inside = ((x / axes[0]) ** 2 + (y / axes[1]) ** 2 < 1).astype(np.float32)
+    share = cv2.GaussianBlur(inside, (0, 0), _PATCH_EDGE * side) * np.float32(rng.uniform(0.5, 1))
+    patch = np.broadcast_to(color.round().astype(np.uint8), crops.shape[1:]).copy()
     return np.stack([cv2.blendLinear(patch, crop, share, 1 - share) for crop in crops])
 
 
@@ -170,6 +198,12 @@ def _output_to_stored(stored: int, margin: float, size: int,
     # Pixel i covers i … i+1: its centre is at i + 0.5 in both pictures.
     offset = corner + sides / 2 - linear @ np.full(2, size / 2 - 0.5) - 0.5
     return np.column_stack([linear, offset])
+
+
+def _warped_points(size: int, warp: np.ndarray) -> np.ndarray:
+    """(size, size, 2) x, y in pixels of where each pixel is taken from."""
+    x, y = np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2)
+    return np.dstack([x, y]) + size * cv2.resize(warp, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
 @lru_cache(maxsize=1)

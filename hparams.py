@@ -88,6 +88,7 @@ class HParams:
     jpeg: float = 0.0                   # probability of strong JPEG compression
     box_jitter: float = 0.0             # shift and growth of the box, in box sides, at most
     rotation: float = 0.0               # degrees, at most, either way
+    warp: float = 0.0                   # standard deviation of a bend of the face, in box sides
     cover_mouth: float = 0.0            # probability of a patch on the reference's mouth
     mel_gain: float = 0.0               # dB, at most, louder or softer
     mel_eq: float = 0.0                 # dB, at most, of each wave of an equaliser

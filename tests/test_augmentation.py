@@ -144,16 +144,53 @@ def test_draws_stay_within_the_hyper_parameters():
     assert 0.45 < max(rise for _, rise in (d.shade for d in draws)) <= 0.5
 
 
-def test_the_mouth_alone_is_covered_lightly_or_darkly_and_alike_in_all_crops():
+def test_a_warp_moves_each_part_of_the_face_by_what_the_grid_says():
+    """A picture whose colour tells its place: of the left half all is taken from 0.05 box sides
+    further right, of the right half nothing moves."""
+    place = np.indices((144, 144)).transpose(1, 2, 0)[..., ::-1]
+    crops = np.dstack([place, np.zeros((144, 144, 1))]).astype(np.uint8)[None]
+    grid = np.zeros((4, 4, 2), np.float32)
+    grid[:, :2, 0] = 0.05
+    plain = change_crops(crops, 0.25, 96)[0].astype(int)
+    warped = change_crops(crops, 0.25, 96, Augmentation(warp=grid))[0].astype(int)
+    moved = warped - plain
+    assert np.abs(moved[:, :12, 0] - 0.05 * 96).max() <= 0.5
+    assert np.abs(moved[:, 84:, 0]).max() <= 0.5
+    assert np.abs(moved[..., 1]).max() <= 0.5
+
+
+def test_warps_have_the_spread_that_is_asked_for():
+    hp = hparams.override("warp=0.02")
+    grids = [augmentation.draw(hp, np.random.default_rng(seed)).warp for seed in range(100)]
+    assert np.std(grids) == pytest.approx(0.02, rel=0.05)
+    assert abs(np.mean(grids)) < 0.002
+    assert augmentation.draw(hparams, np.random.default_rng(0)).warp is None
+
+
+def test_the_mouth_alone_is_covered_lightly_darkly_or_both_and_alike_in_all_crops():
     crops = np.full((2, 144, 144, 3), 105, np.uint8)
     crops[1] += 20
-    lighter = []
-    for seed in range(40):
+    kinds = []
+    for seed in range(60):
         covered = cover_mouth(crops, 0.25, np.random.default_rng(seed)).astype(int)
         changed = [np.abs(frame - crop).max(2) > 2 for frame, crop in zip(covered, crops, strict=True)]
         rows, columns = np.nonzero(changed[0])
         assert 24 + 0.5 * 96 <= rows.min() and rows.max() < 24 + 96          # of the box, 24 … 119
         assert abs(columns.mean() - 71.5) < 0.1 * 96 and 10 < np.ptp(columns) < 0.6 * 96
-        assert (changed[0] & changed[1]).sum() > 0.8 * changed[0].sum()
-        lighter.append((covered[0] - crops[0]).sum() > 0)
-    assert 0.25 < np.mean(lighter) < 0.75
+        assert (changed[0] & changed[1]).sum() > 0.7 * changed[0].sum()
+        difference = covered[0] - crops[0]
+        kinds.append((bool(difference.max() > 10), bool(difference.min() < -10)))
+    for kind in ((True, False), (False, True), (True, True)):
+        assert kinds.count(kind) > 0.15 * len(kinds)
+
+
+def test_a_smiles_patch_has_its_corners_up():
+    crops = np.full((1, 96, 96, 3), 105, np.uint8)
+    risen = []
+    for seed in range(60):
+        covered = cover_mouth(crops, 0.0, np.random.default_rng(seed))[0].astype(int)
+        rows, columns = np.nonzero(np.abs(covered - 105).max(2) > 10)
+        if np.ptp(columns) > 0.35 * 96:
+            outer = np.abs(columns - columns.mean()) > 0.4 * np.ptp(columns)
+            risen.append(rows[~outer].mean() - rows[outer].mean())
+    assert len(risen) > 10 and np.mean(risen) > 1 and max(risen) > 3
