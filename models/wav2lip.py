@@ -11,7 +11,7 @@ from .conv import (Conv2d, Conv2dTranspose, PlainConv2d, audio_encoder, channel_
 FACE_SIDE = 96
 # The mouth that `hide_mouth` hides, an ellipse: the row and column of its middle, half its height
 # and width, in box sides. Its edge is soft out to _SOFT_EDGE times these; _BLUR is in pixels.
-_MOUTH = (0.73, 0.5, 0.2, 0.27)
+_MOUTH = (0.73, 0.5, 0.2, 0.31)
 _SOFT_EDGE = 1.25
 _BLUR = 13
 
