@@ -26,6 +26,7 @@ _NETWORKS = {
     "shape_wav2lip": ("a generator that is told mouth shapes, not sound (audio_encoder_train.py "
                       "makes a Wav2Lip of it)", {"audio_encoder.linear.weight"}),
     "sound_to_shape": ("a network that tells the mouth's shape from sound", {"head.weight"}),
+    "shape_expert": ("a network that sees the mouth's shape", {"shape_head.weight"}),
     "wav2lip": ("a Wav2Lip generator", {"face_decoder_blocks.0.0.conv_block.0.weight"}),
     "syncnet_color": ("a lip-sync expert (SyncNet_color)", {"face_encoder.16.conv_block.0.weight"}),
     "visual_quality_disc": ("a visual-quality discriminator", {"binary_pred.0.weight"}),
@@ -34,6 +35,7 @@ _NETWORKS = {
 }
 _CLASS_NETWORKS = {"Wav2Lip": ["wav2lip"], "SyncNet_color": ["syncnet_color"],
                    "Wav2Lip_disc_qual": ["visual_quality_disc"],
+                   "ShapeExpert": ["shape_expert"],
                    "ShapeWav2Lip": ["shape_wav2lip", "wav2lip"],
                    "SoundToShape": ["sound_to_shape", "wav2lip"]}
 

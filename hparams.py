@@ -52,6 +52,8 @@ class HParams:
     shape_gain: float = 1.0             # on shapes told from sound, which vary less than mouths do
     sample_frames: int = 5              # frames to learn from in a window; 5 = what the expert needs
     disc_wt: float = 0.07               # weight of the visual-quality loss
+    feature_wt: float = 0.0             # weight of the discriminator's features beside it; 0 = off
+    shape_wt: float = 0.01              # weight of the loss by --shape_expert_checkpoint_path
     disc_initial_learning_rate: float = 1e-4
     eval_batches: int = 700
     hq_eval_batches: int = 300          # the same for hq_wav2lip_train.py

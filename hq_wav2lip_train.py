@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+import checkpoint
 import distributed
 from clips import listed_clips
 from dataset import SyncNetDataset, Wav2LipDataset, Wav2LipSample, decode_clips
@@ -22,8 +23,10 @@ from errors import run_script
 from expert_score import EXPERT_CHECK_BATCHES, load_frozen_expert
 from hparams import HParams
 from loader import train_loader, validation_loader
-from losses import get_sync_loss, in_gray, mouth_loss, real_fake_loss, recon_loss
-from models import Wav2Lip_disc_qual
+from losses import (feature_loss, get_sync_loss, in_gray, mouth_loss, real_fake_loss,
+                    recon_loss, shape_loss)
+from models import ShapeExpert, Wav2Lip_disc_qual
+from models.conv import fold_time
 from precision import Arithmetic, set_learning_rate
 from shape_dataset import ShapeWav2LipDataset
 from training_flags import add_training_flags
@@ -59,23 +62,35 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_training_flags(parser)
     parser.add_argument("--syncnet_checkpoint_path", required=True, help="the trained expert")
     parser.add_argument("--disc_checkpoint_path", help="resume the discriminator from here")
+    parser.add_argument("--shape_expert_checkpoint_path",
+                        help="what the shapes of drawn mouths are read by, with shape_wt as weight")
     return parser.parse_args(argv)
 
 
 def generator_losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, discriminator: nn.Module,
-                     syncnet_wt: float, disc_wt: float, arithmetic: Arithmetic,
-                     gray_critics: bool, mouth_wt: float = 0.0) -> GeneratorLosses:
+                     shape_expert: nn.Module | None, syncnet_wt: float, disc_wt: float,
+                     arithmetic: Arithmetic, hp: HParams) -> GeneratorLosses:
     """The generator's loss (paper, Eq. 6) and its parts; a part without weight is 0, not asked."""
     l1 = recon_loss(g, batch.gt)
-    sync = perceptual = torch.zeros((), device=g.device)
-    seen = in_gray(g) if gray_critics else g
+    sync = perceptual = unlike = torch.zeros((), device=g.device)
+    seen, gt = (in_gray(g), in_gray(batch.gt)) if hp.gray_critics else (g, batch.gt)
+    likeness = l1 + hp.mouth_wt * mouth_loss(g, batch.gt)
     with arithmetic.autocast():
         if syncnet_wt > 0:
             sync = get_sync_loss(expert, batch.mel, seen)
         if disc_wt > 0:
-            perceptual = discriminator.perceptual_forward(seen)
-    likeness = l1 + mouth_wt * mouth_loss(g, batch.gt)
-    total = syncnet_wt * sync + disc_wt * perceptual + (1 - syncnet_wt - disc_wt) * likeness
+            drawn = discriminator.features(seen)
+            perceptual = discriminator.perceptual_loss(drawn)
+            if hp.feature_wt > 0:
+                with torch.no_grad():
+                    real = discriminator.features(gt)
+                unlike = unlike + hp.feature_wt * feature_loss(drawn, real)
+        if shape_expert is not None:
+            with torch.no_grad():
+                shapes = shape_expert(fold_time(batch.gt, 2))
+            unlike = unlike + hp.shape_wt * shape_loss(shape_expert(fold_time(g, 2)), shapes)
+    total = (syncnet_wt * sync + disc_wt * perceptual + unlike
+             + (1 - syncnet_wt - disc_wt) * likeness)
     return GeneratorLosses(total, l1, sync, perceptual)
 
 
@@ -91,7 +106,7 @@ def discriminator_loss(discriminator: nn.Module, gt: Tensor, g: Tensor,
 
 @torch.no_grad()
 def evaluate(network: nn.Module, expert: nn.Module, discriminator: nn.Module,
-             validation: DataLoader, arithmetic: Arithmetic, gray_critics: bool) -> Evaluation:
+             validation: DataLoader, arithmetic: Arithmetic, hp: HParams) -> Evaluation:
     """Mean losses over the fixed samples of all ranks, and pictures of the first few."""
     network.eval()
     totals, collages = [], []
@@ -99,10 +114,9 @@ def evaluate(network: nn.Module, expert: nn.Module, discriminator: nn.Module,
         batch = batch.to(arithmetic.device)
         with arithmetic.autocast():
             g = network(batch.indiv_mels, batch.x)
-        parts = generator_losses(g, batch, expert, discriminator, 1.0, 1.0, arithmetic,
-                                 gray_critics)
+        parts = generator_losses(g, batch, expert, discriminator, None, 1.0, 1.0, arithmetic, hp)
         totals.append(torch.stack([*parts[1:], discriminator_loss(discriminator, batch.gt, g,
-                                                                  arithmetic, gray_critics)]))
+                                                                  arithmetic, hp.gray_critics)]))
         if not collages:
             collages = [collage(*sample) for sample in zip(batch.x, g, batch.gt)][:_COLLAGES]
     network.train()
@@ -111,7 +125,7 @@ def evaluate(network: nn.Module, expert: nn.Module, discriminator: nn.Module,
 
 
 def train_step(batch: Wav2LipSample, generator: nn.Module, discriminator: nn.Module,
-               expert: nn.Module, state: TrainingState, disc_state: TrainingState,
+               expert: nn.Module, shape_expert: nn.Module | None, state: TrainingState, disc_state: TrainingState,
                hp: HParams) -> dict[str, float]:
     """One step of the generator, then one of the discriminator; what to log of both."""
     arithmetic, step = state.arithmetic, state.global_step + 1
@@ -119,8 +133,8 @@ def train_step(batch: Wav2LipSample, generator: nn.Module, discriminator: nn.Mod
         g = generator(batch.indiv_mels, batch.x)
     # The discriminator judges the generator here, but does not learn from it.
     disc_state.network.requires_grad_(False)
-    parts = generator_losses(g, batch, expert, disc_state.network, state.extra["syncnet_wt"],
-                             hp.disc_wt, arithmetic, hp.gray_critics, hp.mouth_wt)
+    parts = generator_losses(g, batch, expert, disc_state.network, shape_expert,
+                             state.extra["syncnet_wt"], hp.disc_wt, arithmetic, hp)
     norm = arithmetic.step(parts.total, state.optimizer, step, batch.name)
     disc_state.network.requires_grad_(True)
 
@@ -155,6 +169,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.syncnet_checkpoint_path,
         validation_loader(SyncNetDataset(val_clips, hp, seed=args.seed), hp.syncnet_batch_size,
                           EXPERT_CHECK_BATCHES, ranks), arithmetic)
+    shape_expert = None
+    if args.shape_expert_checkpoint_path:
+        shape_expert = arithmetic.prepare(checkpoint.load_model(
+            args.shape_expert_checkpoint_path, ShapeExpert).requires_grad_(False))
     network = load_or_make_generator(args)
     generator = arithmetic.prepare(network, ranks)
     optimizer = torch.optim.AdamW(network.parameters(), hp.initial_learning_rate, _BETAS,
@@ -183,8 +201,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for batch in progress:
         lr = set_learning_rate(optimizer, hp.initial_learning_rate, state.global_step, hp)
         set_learning_rate(disc_optimizer, hp.disc_initial_learning_rate, state.global_step, hp)
-        values = train_step(batch.to(ranks.device), generator, discriminator, expert, state,
-                            disc_state, hp)
+        values = train_step(batch.to(ranks.device), generator, discriminator, expert, shape_expert,
+                            state, disc_state, hp)
         for each in (state, disc_state):
             each.advance(len(batch.name) * ranks.world_size, len(train_clips))
 
@@ -194,8 +212,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         stopping = stop.asked()
         last = stopping or step == args.max_steps
         if step == 1 or step % hp.eval_interval == 0 or (last and not stopping):
-            result = evaluate(network, expert, disc_network, validation, arithmetic,
-                              hp.gray_critics)
+            result = evaluate(network, expert, disc_network, validation, arithmetic, hp)
             log.info("step %d, validation: L1 %.4f, sync %.4f, perceptual %.4f, discriminator %.4f",
                      step, *result[:4])
             metrics.write(step, state.global_epoch, {

@@ -1,4 +1,6 @@
 """The losses of the paper, each under its name in the published scripts. Always in float32."""
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -86,6 +88,19 @@ def mouth_loss(g: Tensor, gt: Tensor) -> Tensor:
     rows, columns = (slice(*(round(side * end) for end in ends)) for side, ends
                      in zip(g.shape[-2:], (_MOUTH_ROWS, _MOUTH_COLUMNS), strict=True))
     return recon_loss(g[..., rows, columns], gt[..., rows, columns])
+
+
+def feature_loss(drawn: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """L1 between what the discriminator's layers see in drawn and real mouths, each by the mean
+    size of what it sees in the real ones (Wang et al., pix2pixHD, 2018); not in the paper."""
+    return torch.stack([recon_loss(d, r) / r.float().abs().mean()
+                        for d, r in zip(drawn, real, strict=True)]).mean()
+
+
+def shape_loss(told: Tensor, shapes: Tensor) -> Tensor:
+    """Mean square error (…, 7) of mouth shapes, in standard deviations of each part; not in the
+    paper."""
+    return F.mse_loss(told.float(), shapes.float())
 
 
 def real_fake_loss(real: Tensor, fake: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """The published networks, under their published class names and state-dict keys, and those that
 learn to draw a mouth's shape and to hear it."""
-from .shapes import ShapeWav2Lip, SoundToShape, hearing
+from .shapes import ShapeExpert, ShapeWav2Lip, SoundToShape, hearing
 from .syncnet import SyncNet_color
 from .wav2lip import Wav2Lip, Wav2Lip_disc_qual
 
-__all__ = ["ShapeWav2Lip", "SoundToShape", "SyncNet_color", "Wav2Lip", "Wav2Lip_disc_qual",
-           "hearing"]
+__all__ = ["ShapeExpert", "ShapeWav2Lip", "SoundToShape", "SyncNet_color", "Wav2Lip",
+           "Wav2Lip_disc_qual", "hearing"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from .conv import audio_encoder
+from .conv import Conv2d, audio_encoder, channel_scale, lower_half, residual
 from .wav2lip import Wav2Lip
 
 N_SHAPE = 7     # numbers of a mouth's shape: those of mouth_shape.SHAPE
@@ -47,6 +47,35 @@ class ShapeWav2Lip(Wav2Lip):
             new.hide_mouth()
         new.load_state_dict(state_dict)
         return new
+
+
+class ShapeExpert(nn.Module):
+    """Reads the shape of a mouth that it sees: what a drawn mouth is held to."""
+
+    def __init__(self, width: float = 1.0) -> None:
+        super().__init__()
+        c = channel_scale(width)
+        self.width = width
+        self.face_encoder = nn.Sequential(
+            Conv2d(1, c(32), 7, (1, 2), 3),                                                # 48, 48
+            Conv2d(c(32), c(64), 3, 2, 1), residual(c(64)), residual(c(64)),               # 24, 24
+            Conv2d(c(64), c(128), 3, 2, 1), residual(c(128)), residual(c(128)),            # 12, 12
+            Conv2d(c(128), c(256), 3, 2, 1), residual(c(256)), residual(c(256)),           # 6, 6
+            Conv2d(c(256), c(512), 3, 2, 1), Conv2d(c(512), c(512), 3, 1, 0))              # 3, 1
+        self.shape_head = nn.Linear(c(512), N_SHAPE)
+
+    @classmethod
+    def from_state_dict(cls, state_dict: Mapping[str, Tensor]) -> "ShapeExpert":
+        """A network of the width that the weights have, holding them."""
+        new = cls(state_dict["shape_head.weight"].shape[1] / 512)
+        new.load_state_dict(state_dict)
+        return new
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Faces (B, 3, 96, 96), BGR in [0, 1], of which it sees the lower half without colour →
+        shapes (B, 7)."""
+        mouths = lower_half(faces).mean(1, keepdim=True)
+        return self.shape_head(self.face_encoder(mouths).flatten(1))
 
 
 class SoundToShape(nn.Module):

@@ -140,16 +140,30 @@ class Wav2Lip_disc_qual(nn.Module):
 
     def forward(self, face_sequences: Tensor) -> Tensor:
         """Probability (B·T, 1), time-major, that each face of (B, 3, T, 96, 96) is real."""
+        return self.predict(self.features(face_sequences))
+
+    def features(self, face_sequences: Tensor) -> list[Tensor]:
+        """What each stage makes of the mouths of (B, 3, T, 96, 96) faces: (B·T, c, h, w)."""
         x = lower_half(fold_time(face_sequences, 2))
+        features = []
         for stage in self.face_encoder_blocks:
             x = stage(x)
+            features.append(x)
+        return features
+
+    def predict(self, features: list[Tensor]) -> Tensor:
+        """Probability (B·T, 1) that the mouths are real, from their features."""
         # Half precision would round a sure prediction to exactly 0 or 1, where no gradient is left.
-        with torch.autocast(x.device.type, enabled=False):
-            return self.binary_pred(x.float()).flatten(1)
+        with torch.autocast(features[-1].device.type, enabled=False):
+            return self.binary_pred(features[-1].float()).flatten(1)
 
     def perceptual_forward(self, false_face_sequences: Tensor) -> Tensor:
         """The generator's visual-quality loss: mean BCE of generated faces against "real"."""
-        real = self(false_face_sequences)
+        return self.perceptual_loss(self.features(false_face_sequences))
+
+    def perceptual_loss(self, false_features: list[Tensor]) -> Tensor:
+        """The same, from the generated faces' features."""
+        real = self.predict(false_features)
         # Autocast refuses this loss on CUDA, though `real` is in float32.
         with torch.autocast(real.device.type, enabled=False):
             return F.binary_cross_entropy(real, torch.ones_like(real))

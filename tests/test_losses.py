@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from losses import (all_pairs_loss, contrastive_loss, cosine_loss, get_sync_loss, in_gray,
-                    mouth_loss, real_fake_loss, recon_loss, stack_mouths)
+from losses import (all_pairs_loss, contrastive_loss, cosine_loss, feature_loss, get_sync_loss,
+                    in_gray, mouth_loss, real_fake_loss, recon_loss, stack_mouths)
 from models import SyncNet_color, Wav2Lip_disc_qual
 
 CLOSE = 1e-5    # float32 rounding of a mean over a few values
@@ -115,6 +115,16 @@ def test_mouth_loss_is_that_difference_from_nose_to_chin():
     g, gt = rng.uniform(0, 1, (2, 2, 3, 5, 96, 96))
     expected = np.abs(g - gt)[..., 53:88, 21:75].mean()
     assert mouth_loss(tensor(g), tensor(gt)).item() == pytest.approx(expected, abs=CLOSE)
+
+
+def test_feature_loss_is_each_layers_difference_by_its_own_size():
+    rng = np.random.default_rng(3)
+    drawn, real = ([scale * rng.normal(0, 1, shape) for scale, shape
+                    in ((1, (2, 4, 6, 6)), (100, (2, 8, 1, 1)))] for _ in range(2))
+    expected = np.mean([np.abs(d - r).mean() / np.abs(r).mean()
+                        for d, r in zip(drawn, real, strict=True)])
+    loss = feature_loss([tensor(d) for d in drawn], [tensor(r) for r in real])
+    assert loss.item() == pytest.approx(expected, abs=CLOSE)
 
 
 def test_real_fake_loss():

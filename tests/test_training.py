@@ -16,6 +16,7 @@ import audio_encoder_train
 import checkpoint
 import color_syncnet_train
 import hq_wav2lip_train
+import shape_expert_train
 import wav2lip_train
 from drawn_clips import SAMPLES_PER_FRAME, draw_data_set
 from errors import InputError
@@ -143,6 +144,19 @@ def test_the_mouth_counts_beside_the_face_as_often_as_asked(data, expert, tmp_pa
     assert 0.2 * recipe["l1"] < mouth < 5 * recipe["l1"]
     assert (thrice["loss"] - recipe["loss"]) == pytest.approx(3 * (once["loss"] - recipe["loss"]),
                                                               rel=1e-3)
+
+
+def test_the_discriminators_features_count_as_often_as_asked(data, expert, tmp_path):
+    losses = []
+    for weight in (0, 0.1, 0.3):
+        folder = tmp_path / str(weight)
+        hq_wav2lip_train.main([
+            *data, "--syncnet_checkpoint_path", expert, "--checkpoint_dir", str(folder),
+            "--max_steps", "1", "--hparams", f"{SMALL},disc_wt=0.07,feature_wt={weight}"])
+        losses.append(float(metrics(folder)[0]["loss"]))
+    without, once, thrice = losses
+    assert once - without > 1e-3
+    assert thrice - without == pytest.approx(3 * (once - without), rel=1e-3)
 
 
 @pytest.mark.parametrize("script", GENERATORS)
@@ -320,6 +334,32 @@ def test_a_generator_learns_mouths_told_by_shape_and_then_by_sound(shaped_data, 
     with torch.no_grad():
         torch.testing.assert_close(made(mel, face), shaped_network(1.5 * ear_network(mel), face),
                                    rtol=0, atol=1e-5)
+
+
+def test_a_shape_expert_learns_to_see_mouths_and_a_generator_is_held_to_it(shaped_data, expert,
+                                                                           tmp_path):
+    seeing = tmp_path / "seeing"
+    shape_expert_train.main([
+        *shaped_data, "--checkpoint_dir", str(seeing), "--max_steps", "60", "--cache_frames",
+        "--hparams", "num_workers=0,batch_size=16,eval_batches=2,eval_interval=30,"
+                     "initial_learning_rate=3e-3"])
+    learnt = [float(row["r_opening"]) for row in metrics(seeing) if row["r_opening"]]
+    assert len(learnt) == 2 and learnt[-1] > 0.9
+    losses = []
+    for weight in (0, 0.1, 0.3):
+        folder = tmp_path / str(weight)
+        hq_wav2lip_train.main([
+            *shaped_data, "--syncnet_checkpoint_path", expert, "--checkpoint_dir", str(folder),
+            "--shape_expert_checkpoint_path", str(seeing / "best.pth"), "--max_steps", "1",
+            "--hparams", f"{SMALL},shape_wt={weight}"])
+        losses.append(float(metrics(folder)[0]["loss"]))
+    without, once, thrice = losses
+    assert once - without > 1e-3
+    assert thrice - without == pytest.approx(3 * (once - without), rel=1e-3)
+    with pytest.raises(InputError, match="a network that sees the mouth's shape is needed"):
+        hq_wav2lip_train.main([
+            *shaped_data, "--syncnet_checkpoint_path", expert, "--checkpoint_dir", str(tmp_path),
+            "--shape_expert_checkpoint_path", expert, "--max_steps", "1", "--hparams", SMALL])
 
 
 def test_what_hears_shapes_resumes_exactly(shaped_data, tmp_path):
