@@ -48,7 +48,6 @@ class HParams:
     mouth_wt: float = 0.0               # weight of an L1 of the mouth alone, beside the face's; 0 = off
     hide_mouth: bool = False            # the generator does not see its reference's mouth
     mouth_shapes: bool = False          # the generator is told the mouth's shape in place of the sound
-    mouth_lead: int = 0                 # frames by which the clips' mouths are ahead of their sound
     shape_noise: float = 0.0            # standard deviation of noise on these shapes
     shape_gain: float = 1.0             # on shapes told from sound, which vary less than mouths do
     sample_frames: int = 5              # frames to learn from in a window; 5 = what the expert needs

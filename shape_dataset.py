@@ -54,12 +54,12 @@ class SoundShapeSample(NamedTuple):
 
 class SoundShapeDataset(ClipDataset):
     """`grouped_windows` frames of a clip: the sound that inference takes for each, a frame later
-    than the published training does, and the mouth's shape in it, or `mouth_lead` frames before."""
+    than the published training does, and the mouth's shape in it."""
 
     def __init__(self, clips: Sequence[Clip], hp: HParams = hparams, *, seed: int = 0,
                  augment: bool = False) -> None:
         super().__init__(clips, hp, seed=seed, augment=augment)
-        self._shapes = [_later(shape, hp.mouth_lead) for shape in relative_shapes(self.clips)]
+        self._shapes = relative_shapes(self.clips)
         self._starts = _seen(self.clips, self._starts, self._shapes, 1)
 
     def __getitem__(self, key: Key) -> SoundShapeSample:
@@ -74,11 +74,6 @@ class SoundShapeDataset(ClipDataset):
             shapes[silent] = SHUT
         return SoundShapeSample(torch.from_numpy(mels), torch.from_numpy(shapes),
                                 f"{self.clips[index].name}@{frames.tolist()}")
-
-
-def _later(shapes: np.ndarray, frames: int) -> np.ndarray:
-    """(N, 7): each shape that many frames later; NaN where none was before."""
-    return np.concatenate([np.full_like(shapes[:frames], np.nan), shapes[:len(shapes) - frames]])
 
 
 def _silence(mels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
