@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     train_on_shapes(
         network, train_set, val_set, hp.grouped_clips,
         lambda batch: (batch.mels.flatten(0, 1), batch.shapes.flatten(0, 1)), args, ranks, stop,
-        lambda folder: folder.save_weights("wav2lip.pth", hearing(drawer, network, hp.shape_gain)))
+        lambda folder: folder.save_weights("wav2lip.pth", hearing(
+            drawer, network, hp.shape_gain, hp.shape_opening)))
     distributed.stop()
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from mouth_shape import SHUT
+
 from .conv import Conv2d, audio_encoder, channel_scale, lower_half, residual
 from .wav2lip import Wav2Lip
 
@@ -106,9 +108,11 @@ class SoundToShape(nn.Module):
         return self.head(self.trunk(mels).flatten(1))
 
 
-def hearing(generator: ShapeWav2Lip, ear: SoundToShape, gain: float = 1.0) -> Wav2Lip:
+def hearing(generator: ShapeWav2Lip, ear: SoundToShape, gain: float = 1.0,
+            opening: float = 0.0) -> Wav2Lip:
     """The Wav2Lip that draws, for a sound, what `generator` draws for `gain` times the shape that
-    `ear` tells. ValueError unless both are of one width.
+    `ear` tells, moved away from the shut mouth by `opening` times what that one is from the mean.
+    ValueError unless both are of one width.
 
     Two linear maps in a row, sound to shape and shape to embedding, are one: the last layer of the
     sound encoder, whose batch norm changes nothing.
@@ -126,6 +130,7 @@ def hearing(generator: ShapeWav2Lip, ear: SoundToShape, gain: float = 1.0) -> Wa
     convolution, norm = whole.audio_encoder[-1].conv_block
     with torch.no_grad():
         convolution.weight.copy_((gain * told.weight @ heard.weight.cpu())[:, :, None, None])
-        convolution.bias.copy_(gain * told.weight @ heard.bias.cpu() + told.bias)
+        shape = gain * heard.bias.cpu() - opening * torch.from_numpy(SHUT)
+        convolution.bias.copy_(told.weight @ shape + told.bias)
         norm.weight.fill_((1 + norm.eps) ** 0.5)
     return whole.eval()
