@@ -3,6 +3,7 @@
 A sample depends only on (seed, epoch, index), whatever the number of workers or ranks:
 `dataset[epoch, index]` is the draw that epoch makes from clip `index`.
 """
+import argparse
 import itertools
 import os
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ import alignment
 import augmentation
 from audio import MEL_WINDOW, mel_window_start
 from augmentation import Augmentation
-from clips import WINDOW, Clip, DataError, usable_starts
+from clips import WINDOW, Clip, DataError, listed_clips, usable_starts
 from hparams import HParams, hparams
 
 Key = tuple[int, int]   # epoch, index
@@ -235,6 +236,17 @@ class Wav2LipDataset(ClipDataset):
         target = _upper_halves(self._crops(index, start))
         return min(references, key=lambda other: float(
             np.abs(_upper_halves(self._crops(index, other)) - target).mean()))
+
+
+def generator_sets(samples: type[Wav2LipDataset], args: argparse.Namespace
+                   ) -> tuple[Wav2LipDataset, Wav2LipDataset]:
+    """What a script's flags name to train on, in memory with --cache_frames, and to validate on."""
+    hp = args.hparams
+    train_clips, val_clips = (listed_clips(args.data_root, split, args.filelist_root, hp)
+                              for split in ("train", "val"))
+    cache = decode_clips(train_clips, hp) if args.cache_frames else None
+    return (samples(train_clips, hp, seed=args.seed, augment=True, cache=cache),
+            samples(val_clips, hp, seed=args.seed))
 
 
 def _unit_range(crops: np.ndarray) -> np.ndarray:

@@ -17,8 +17,7 @@ from tqdm import tqdm
 
 import checkpoint
 import distributed
-from clips import listed_clips
-from dataset import SyncNetDataset, Wav2LipDataset, Wav2LipSample, decode_clips
+from dataset import SyncNetDataset, Wav2LipDataset, Wav2LipSample, generator_sets
 from errors import run_script
 from expert_score import EXPERT_CHECK_BATCHES, load_frozen_expert
 from hparams import HParams
@@ -72,7 +71,7 @@ def generator_losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, discrim
                      arithmetic: Arithmetic, hp: HParams) -> GeneratorLosses:
     """The generator's loss (paper, Eq. 6) and its parts; a part without weight is 0, not asked."""
     l1 = recon_loss(g, batch.gt)
-    sync = perceptual = unlike = torch.zeros((), device=g.device)
+    sync = perceptual = further = torch.zeros((), device=g.device)
     seen, gt = (in_gray(g), in_gray(batch.gt)) if hp.gray_critics else (g, batch.gt)
     likeness = l1 + hp.mouth_wt * mouth_loss(g, batch.gt)
     with arithmetic.autocast():
@@ -84,12 +83,12 @@ def generator_losses(g: Tensor, batch: Wav2LipSample, expert: nn.Module, discrim
             if hp.feature_wt > 0:
                 with torch.no_grad():
                     real = discriminator.features(gt)
-                unlike = unlike + hp.feature_wt * feature_loss(drawn, real)
+                further = further + hp.feature_wt * feature_loss(drawn, real)
         if shape_expert is not None:
             with torch.no_grad():
                 shapes = shape_expert(fold_time(batch.gt, 2))
-            unlike = unlike + hp.shape_wt * shape_loss(shape_expert(fold_time(g, 2)), shapes)
-    total = (syncnet_wt * sync + disc_wt * perceptual + unlike
+            further = further + hp.shape_wt * shape_loss(shape_expert(fold_time(g, 2)), shapes)
+    total = (syncnet_wt * sync + disc_wt * perceptual + further
              + (1 - syncnet_wt - disc_wt) * likeness)
     return GeneratorLosses(total, l1, sync, perceptual)
 
@@ -125,8 +124,8 @@ def evaluate(network: nn.Module, expert: nn.Module, discriminator: nn.Module,
 
 
 def train_step(batch: Wav2LipSample, generator: nn.Module, discriminator: nn.Module,
-               expert: nn.Module, shape_expert: nn.Module | None, state: TrainingState, disc_state: TrainingState,
-               hp: HParams) -> dict[str, float]:
+               expert: nn.Module, shape_expert: nn.Module | None, state: TrainingState,
+               disc_state: TrainingState, hp: HParams) -> dict[str, float]:
     """One step of the generator, then one of the discriminator; what to log of both."""
     arithmetic, step = state.arithmetic, state.global_step + 1
     with arithmetic.autocast():
@@ -155,19 +154,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     stop = StopSignal(ranks)
 
     # Data
-    train_clips = listed_clips(args.data_root, "train", args.filelist_root, hp)
-    val_clips = listed_clips(args.data_root, "val", args.filelist_root, hp)
-    cache = decode_clips(train_clips, hp) if args.cache_frames else None
     samples = ShapeWav2LipDataset if hp.mouth_shapes else Wav2LipDataset
-    train_set = samples(train_clips, hp, seed=args.seed, augment=True, cache=cache)
-    validation = validation_loader(samples(val_clips, hp, seed=args.seed), hp.batch_size,
-                                   hp.hq_eval_batches, ranks)
+    train_set, val_set = generator_sets(samples, args)
+    validation = validation_loader(val_set, hp.batch_size, hp.hq_eval_batches, ranks)
 
     # The expert, both networks, and where an earlier run stopped
     arithmetic = Arithmetic.of(args, hp, ranks.device)
     expert = load_frozen_expert(
         args.syncnet_checkpoint_path,
-        validation_loader(SyncNetDataset(val_clips, hp, seed=args.seed), hp.syncnet_batch_size,
+        validation_loader(SyncNetDataset(val_set.clips, hp, seed=args.seed), hp.syncnet_batch_size,
                           EXPERT_CHECK_BATCHES, ranks), arithmetic)
     shape_expert = None
     if args.shape_expert_checkpoint_path:
@@ -192,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                for prefix in ("checkpoint_", "disc_checkpoint_")]
     metrics = TrainingLog(args.checkpoint_dir, _COLUMNS, state.global_step, enabled=ranks.is_main)
     log.info("training %s against %s on %d clips from step %d on %s", describe(network),
-             describe(disc_network), len(train_clips), state.global_step, ranks.device)
+             describe(disc_network), len(train_set), state.global_step, ranks.device)
 
     # Training
     batches = train_loader(train_set, hp.batch_size, ranks, first=state.samples)
@@ -204,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         values = train_step(batch.to(ranks.device), generator, discriminator, expert, shape_expert,
                             state, disc_state, hp)
         for each in (state, disc_state):
-            each.advance(len(batch.name) * ranks.world_size, len(train_clips))
+            each.advance(len(batch.name) * ranks.world_size, len(train_set))
 
         step = state.global_step
         metrics.add(lr=lr, **values)

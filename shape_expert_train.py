@@ -10,8 +10,7 @@ import logging
 from collections.abc import Sequence
 
 import distributed
-from clips import listed_clips
-from dataset import decode_clips
+from dataset import generator_sets
 from errors import run_script
 from models import ShapeExpert
 from models.conv import fold_time
@@ -30,16 +29,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    hp = args.hparams
     ranks = distributed.start(args.device)
     stop = StopSignal(ranks)
-    train_clips = listed_clips(args.data_root, "train", args.filelist_root, hp)
-    val_clips = listed_clips(args.data_root, "val", args.filelist_root, hp)
-    cache = decode_clips(train_clips, hp) if args.cache_frames else None
+    train_set, val_set = generator_sets(ShapeWav2LipDataset, args)
     train_on_shapes(
-        load_or_make(ShapeExpert, args, args.checkpoint_path),
-        ShapeWav2LipDataset(train_clips, hp, seed=args.seed, augment=True, cache=cache),
-        ShapeWav2LipDataset(val_clips, hp, seed=args.seed), hp.batch_size,
+        load_or_make(ShapeExpert, args, args.checkpoint_path), train_set, val_set,
+        args.hparams.batch_size,
         lambda batch: (fold_time(batch.gt, 2), fold_time(batch.indiv_mels, 1)), args, ranks, stop)
     distributed.stop()
 

@@ -16,8 +16,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 import distributed
-from clips import listed_clips
-from dataset import SyncNetDataset, Wav2LipDataset, Wav2LipSample, decode_clips
+from dataset import SyncNetDataset, Wav2LipDataset, Wav2LipSample, generator_sets
 from errors import run_script
 from expert_score import EXPERT_CHECK_BATCHES, load_frozen_expert
 from loader import train_loader, validation_loader
@@ -90,19 +89,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     stop = StopSignal(ranks)
 
     # Data
-    train_clips = listed_clips(args.data_root, "train", args.filelist_root, hp)
-    val_clips = listed_clips(args.data_root, "val", args.filelist_root, hp)
-    cache = decode_clips(train_clips, hp) if args.cache_frames else None
     samples = ShapeWav2LipDataset if hp.mouth_shapes else Wav2LipDataset
-    train_set = samples(train_clips, hp, seed=args.seed, augment=True, cache=cache)
-    validation = validation_loader(samples(val_clips, hp, seed=args.seed), hp.batch_size,
-                                   hp.eval_batches, ranks)
+    train_set, val_set = generator_sets(samples, args)
+    validation = validation_loader(val_set, hp.batch_size, hp.eval_batches, ranks)
 
     # The expert, the generator, and where an earlier run stopped
     arithmetic = Arithmetic.of(args, hp, ranks.device)
     expert = load_frozen_expert(
         args.syncnet_checkpoint_path,
-        validation_loader(SyncNetDataset(val_clips, hp, seed=args.seed), hp.syncnet_batch_size,
+        validation_loader(SyncNetDataset(val_set.clips, hp, seed=args.seed), hp.syncnet_batch_size,
                           EXPERT_CHECK_BATCHES, ranks), arithmetic)
     network = load_or_make_generator(args)
     generator = arithmetic.prepare(network, ranks)
@@ -113,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         state.restore(args.checkpoint_path)
     folder = CheckpointFolder(Path(args.checkpoint_dir), ranks, args.keep_last)
     metrics = TrainingLog(args.checkpoint_dir, _COLUMNS, state.global_step, enabled=ranks.is_main)
-    log.info("training %s on %d clips from step %d on %s", describe(network), len(train_clips),
+    log.info("training %s on %d clips from step %d on %s", describe(network), len(train_set),
              state.global_step, ranks.device)
 
     # Training
@@ -129,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         loss, l1, sync = losses(g, batch, expert, syncnet_wt, arithmetic, hp.gray_critics,
                                 hp.mouth_wt)
         norm = arithmetic.step(loss, optimizer, state.global_step + 1, batch.name)
-        state.advance(len(batch.name) * ranks.world_size, len(train_clips))
+        state.advance(len(batch.name) * ranks.world_size, len(train_set))
 
         step = state.global_step
         values = {"loss": mean([loss.detach()]), "l1": mean([l1.detach()]),
