@@ -30,8 +30,8 @@ class Augmentation:
     """One draw of all changes.
 
     box: x, y shift of the box's centre and relative growth of its width and height, in box sides.
-    rotation: degrees. warp: (K, K, 2) float32 x, y by which the points of a grid over the box move, in box
-    sides, None = nowhere. color: (3, 4) affine map of BGR in [0, 255], None = unchanged.
+    rotation: degrees. warp: (K, K, 2) float32 x, y by which the points of a grid over the box move,
+    in box sides, None = nowhere. color: (3, 4) affine map of BGR in [0, 255], None = unchanged.
     backdrop: the same for what surrounds the face. shade: direction in radians, clockwise from the
     right, and relative rise of the brightness from the centre to the edge.
     mel_gain: dB. mel_eq: dB, one for each of the first half waves over the mel channels.
@@ -86,14 +86,15 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
     """(T, S, S, 3) uint8 crops, BGR, with `margin` box sides around the box on every side, to the
     (T, size, size, 3) uint8 crops of the box itself, or of the changed box, with changed looks."""
     out = np.empty((len(crops), size, size, 3), np.uint8)
-    to_stored = _output_to_stored(crops.shape[1], margin, size, augmentation)
     if augmentation.warp is not None:
+        to_stored = _output_to_stored(crops.shape[1], margin, size, augmentation)
         points = _warped_points(size, augmentation.warp) @ to_stored[:, :2].T + to_stored[:, 2]
         points = points.astype(np.float32)
         for frame, crop in zip(out, crops, strict=True):
             cv2.remap(crop, points, None, cv2.INTER_LINEAR, dst=frame,
                       borderMode=cv2.BORDER_REPLICATE)
     elif any(augmentation.box) or augmentation.rotation:
+        to_stored = _output_to_stored(crops.shape[1], margin, size, augmentation)
         for frame, crop in zip(out, crops, strict=True):
             cv2.warpAffine(crop, to_stored, (size, size), dst=frame, borderMode=cv2.BORDER_REPLICATE,
                            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
@@ -138,10 +139,10 @@ def cover_mouth(crops: np.ndarray, margin: float, rng: np.random.Generator) -> n
     y = y[:, None] + np.float32(bend) * x ** 2
     dark = rng.uniform(*_DARK) * np.array([*rng.uniform(*_RED, 2), 1.0])
     light = np.full(3, rng.uniform(*_TEETH))
-    kind = rng.integers(3)
-    if kind != 0:
+    kind = ("light", "dark", "both")[rng.integers(3)]
+    if kind != "light":
         crops = _patched(crops, x, y, axes, dark, side, rng)
-    if kind != 1:
+    if kind != "dark":
         crops = _patched(crops, x, y, axes * rng.uniform(0.6, 1, 2), light, side, rng)
     return crops
 

@@ -1,5 +1,5 @@
 """The published networks, under their published class names and state-dict keys, and those that
-learn to draw a mouth's shape and to hear it."""
+learn to draw a mouth's shape, to see it and to hear it."""
 from .shapes import ShapeExpert, ShapeWav2Lip, SoundToShape, hearing
 from .syncnet import SyncNet_color
 from .wav2lip import Wav2Lip, Wav2Lip_disc_qual

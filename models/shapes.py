@@ -1,8 +1,12 @@
-"""A generator that is told the mouth's shape, and what tells the shape from the sound.
+"""A generator that is told the mouth's shape, and what tells the shape from sound and picture.
 
 Not in the paper. Little of how a mouth looks is owed to the sound, and a generator short of data
 learns to copy its reference's mouth instead. One that is told the true shape learns at once to
 draw it; what the sound tells of the shape is learnt apart, and both together are a Wav2Lip.
+
+A generator that does not see its reference's mouth cannot know where exactly the lips lie, and L1
+asks it for the mean of all places, where they never part. A frozen expert that reads the shape
+wherever it lies asks for lips that part.
 """
 from collections.abc import Mapping
 
