@@ -22,6 +22,10 @@ _PATCH_EDGE = 0.015
 _TEETH, _DARK = (140, 255), (0, 90)
 _RED = (0.6, 1.0)           # blue and green of a dark patch, by its red
 _WARP_POINTS = 4
+_LIPS_AXES = (0.27, 0.17)   # half axes of the ellipse about _MOUTH that holds lips
+_LIPS_REDDER = (0.01, 0.06)     # than skin, in shares of the brightness: surely not lips, surely lips
+_LIPSTICK = np.array([[0.3, 0.2, 1.0, 0.5], [0.9, 0.6, 1.0, 1.0]])  # B, G, R, opacity: least, greatest
+_LIPSTICK_LIGHT = (0.7, 1.2)    # its brightness, by the lips'
 _EQ_WAVES = 3               # half waves over the mel channels, at most, of a draw's equaliser
 
 
@@ -31,7 +35,9 @@ class Augmentation:
 
     box: x, y shift of the box's centre and relative growth of its width and height, in box sides.
     rotation: degrees. warp: (K, K, 2) float32 x, y by which the points of a grid over the box move,
-    in box sides, None = nowhere. color: (3, 4) affine map of BGR in [0, 255], None = unchanged.
+    in box sides, None = nowhere. turn: by which the middle of a face moves sideways against its
+    edges, as when a head turns, in quarters of a box side. lipstick: (4,) B, G, R by the lips'
+    brightness, and opacity, None = none. color: (3, 4) affine map of BGR in [0, 255], None = unchanged.
     backdrop: the same for what surrounds the face. shade: direction in radians, clockwise from the
     right, and relative rise of the brightness from the centre to the edge.
     mel_gain: dB. mel_eq: dB, one for each of the first half waves over the mel channels.
@@ -48,6 +54,8 @@ class Augmentation:
     box: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
     rotation: float = 0.0
     warp: np.ndarray | None = None
+    turn: float = 0.0
+    lipstick: np.ndarray | None = None
     mel_gain: float = 0.0
     mel_eq: tuple[float, ...] = (0.0,) * _EQ_WAVES
     mel_warp: float = 0.0
@@ -78,7 +86,9 @@ def draw(hp: HParams, rng: np.random.Generator) -> Augmentation:
         backdrop=_draw_color(hp.backdrop, 0.0, rng) if hp.backdrop else None,
         shade=(rng.uniform(0, 2 * np.pi), rng.uniform(0, hp.shade)) if hp.shade else (0.0, 0.0),
         warp=(rng.normal(0, hp.warp, (_WARP_POINTS, _WARP_POINTS, 2)).astype(np.float32)
-              if hp.warp else None))
+              if hp.warp else None),
+        turn=rng.uniform(-hp.turn, hp.turn) if hp.turn else 0.0,
+        lipstick=_draw_lipstick(rng) if hp.lipstick and rng.random() < hp.lipstick else None)
 
 
 def change_crops(crops: np.ndarray, margin: float, size: int,
@@ -86,9 +96,9 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
     """(T, S, S, 3) uint8 crops, BGR, with `margin` box sides around the box on every side, to the
     (T, size, size, 3) uint8 crops of the box itself, or of the changed box, with changed looks."""
     out = np.empty((len(crops), size, size, 3), np.uint8)
-    if augmentation.warp is not None:
+    if augmentation.warp is not None or augmentation.turn:
         to_stored = _output_to_stored(crops.shape[1], margin, size, augmentation)
-        points = _warped_points(size, augmentation.warp) @ to_stored[:, :2].T + to_stored[:, 2]
+        points = _bent_points(size, augmentation) @ to_stored[:, :2].T + to_stored[:, 2]
         points = points.astype(np.float32)
         for frame, crop in zip(out, crops, strict=True):
             cv2.remap(crop, points, None, cv2.INTER_LINEAR, dst=frame,
@@ -104,6 +114,9 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
             frame[:] = crop if len(crop) == size else cv2.resize(crop, (size, size))
     if augmentation.flip:
         out = np.ascontiguousarray(out[:, :, ::-1])
+    if augmentation.lipstick is not None:
+        for frame in out:
+            _put_on_lipstick(frame, *np.split(augmentation.lipstick, [3]))
     if augmentation.backdrop is not None:
         around = _backdrop_mask(size)
         for frame in out:
@@ -201,10 +214,39 @@ def _output_to_stored(stored: int, margin: float, size: int,
     return np.column_stack([linear, offset])
 
 
-def _warped_points(size: int, warp: np.ndarray) -> np.ndarray:
+def _bent_points(size: int, augmentation: Augmentation) -> np.ndarray:
     """(size, size, 2) x, y in pixels of where each pixel is taken from."""
-    x, y = np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2)
-    return np.dstack([x, y]) + size * cv2.resize(warp, (size, size), interpolation=cv2.INTER_CUBIC)
+    points = np.dstack(np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2))
+    if augmentation.turn:
+        x, _ = _from_centre(size)
+        points[:, :, 0] += np.float32(size * augmentation.turn) * (0.25 - x ** 2)
+    if augmentation.warp is not None:
+        points += size * cv2.resize(augmentation.warp, (size, size),
+                                    interpolation=cv2.INTER_CUBIC)
+    return points
+
+
+def _put_on_lipstick(face: np.ndarray, color: np.ndarray, opacity: np.ndarray) -> None:
+    """Give what is redder than the skin around it, where a mouth is, another colour, in place.
+
+    face: (size, size, 3) uint8. color: (3,) BGR, by the brightness of what it covers."""
+    where = _lips_mask(len(face))
+    smooth = cv2.GaussianBlur(face, (0, 0), 0.8).astype(np.float32)
+    redness = (smooth[:, :, 2] - smooth[:, :, 1]) / (smooth.sum(2) + 30)
+    redder = redness - np.median(redness[where > 0])
+    low, high = _LIPS_REDDER
+    share = np.clip((redder - low) / (high - low), 0, 1) * where * opacity
+    covered = face.astype(np.float32)
+    painted = color * covered.mean(2, keepdims=True)
+    face[:] = np.clip(covered + (painted - covered) * share[:, :, None], 0, 255)
+
+
+@lru_cache(maxsize=1)
+def _lips_mask(size: int) -> np.ndarray:
+    """(size, size) float32: 1 where lips may be, 0 elsewhere, with a soft border."""
+    x, y = _from_centre(size)
+    distance = np.hypot((x + 0.5 - _MOUTH[0]) / _LIPS_AXES[0], (y + 0.5 - _MOUTH[1]) / _LIPS_AXES[1])
+    return np.clip((1.25 - distance) / 0.5, 0, 1)
 
 
 @lru_cache(maxsize=1)
@@ -232,6 +274,13 @@ def _draw_band(hp: HParams, rng: np.random.Generator) -> tuple[int, int]:
     width = int(rng.integers(hp.mel_mask + 1))
     first = int(rng.integers(hp.num_mels - width + 1))
     return first, first + width
+
+
+def _draw_lipstick(rng: np.random.Generator) -> np.ndarray:
+    """(4,): B, G, R, opacity."""
+    lipstick = rng.uniform(*_LIPSTICK)
+    lipstick[:3] *= rng.uniform(*_LIPSTICK_LIGHT) / lipstick[:3].mean()
+    return lipstick
 
 
 def _draw_color(spread: float, gray_probability: float, rng: np.random.Generator) -> np.ndarray:

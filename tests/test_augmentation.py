@@ -167,6 +167,49 @@ def test_warps_have_the_spread_that_is_asked_for():
     assert augmentation.draw(hparams, np.random.default_rng(0)).warp is None
 
 
+def test_a_turn_moves_the_middle_of_the_face_and_leaves_its_edges():
+    """A picture whose colour tells its place: the middle is taken from 0.4 quarters of 96 further
+    right, the edges from where they are, and each row from itself."""
+    place = np.indices((144, 144)).transpose(1, 2, 0)[..., ::-1]
+    crops = np.dstack([place, np.zeros((144, 144, 1))]).astype(np.uint8)[None]
+    plain = change_crops(crops, 0.25, 96)[0].astype(int)
+    moved = change_crops(crops, 0.25, 96, Augmentation(turn=0.4))[0].astype(int) - plain
+    assert np.abs(moved[:, 47:49, 0] - 9.6).max() <= 0.5
+    assert np.abs(moved[:, [0, 95], 0]).max() <= 0.5
+    assert np.abs(moved[..., 1]).max() <= 0.5
+
+
+@pytest.fixture
+def red_lips():
+    """(1, 144, 144, 3): skin, with a mouth where `cover_mouth` would look for it that is a little
+    redder, and teeth within it that are not; and the rows and columns of both in the box."""
+    face = np.full((1, 144, 144, 3), (120, 140, 180), np.uint8)
+    face[:, 24 + 66:24 + 80, 24 + 32:24 + 64] = (100, 100, 170)
+    face[:, 24 + 71:24 + 75, 24 + 38:24 + 58] = 200
+    return face
+
+
+def test_lipstick_colours_lips_and_neither_skin_nor_teeth(red_lips):
+    """Lips of mean 123 in twice as blue as red, with an opacity of a half."""
+    painted = change_crops(red_lips, 0.25, 96, Augmentation(
+        lipstick=np.array([1.6, 0.6, 0.8, 0.5])))[0].astype(int)
+    plain = red_lips[0, 24:120, 24:120].astype(int)
+    expected = 0.5 * np.array([100, 100, 170]) + 0.5 * 123.3 * np.array([1.6, 0.6, 0.8])
+    assert np.abs(painted[68:69, 40:56] - expected).max() <= 2
+    assert np.abs(painted[73, 41:55] - plain[73, 41:55]).max() <= 2
+    assert np.abs(painted[:60] - plain[:60]).max() == 0
+    assert np.abs(painted[84:] - plain[84:]).max() == 0
+
+
+def test_turns_and_lipsticks_are_drawn_as_often_as_asked_for():
+    hp = hparams.override("turn=0.3,lipstick=0.25")
+    draws = [augmentation.draw(hp, np.random.default_rng(seed)) for seed in range(200)]
+    assert 0.28 < np.abs([d.turn for d in draws]).max() <= 0.3
+    worn = [d.lipstick for d in draws if d.lipstick is not None]
+    assert 35 <= len(worn) <= 65
+    assert all(lipstick[2] == max(lipstick[:3]) for lipstick in worn)
+
+
 def test_the_mouth_alone_is_covered_lightly_darkly_or_both_and_alike_in_all_crops():
     crops = np.full((2, 144, 144, 3), 108, np.uint8)
     crops[1] += 14
