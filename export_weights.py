@@ -15,11 +15,11 @@ from torch import Tensor
 import checkpoint
 from atomic_file import whole_file
 from errors import InputError, run_script
-from models import SyncNet_color, Wav2Lip, Wav2Lip_disc_qual
+from models import ShapeWav2Lip, SyncNet_color, Wav2Lip, Wav2Lip_disc_qual
 from models.widen import widen
 from training_flags import network_width
 
-_CLASSES = {"wav2lip": Wav2Lip, "syncnet_color": SyncNet_color,
+_CLASSES = {"wav2lip": Wav2Lip, "shape_wav2lip": ShapeWav2Lip, "syncnet_color": SyncNet_color,
             "visual_quality_disc": Wav2Lip_disc_qual}
 
 
