@@ -5,18 +5,26 @@
 
 takes a generator that wav2lip_train.py or hq_wav2lip_train.py trained with `mouth_shapes=True`, and
 writes wav2lip.pth into the checkpoint folder. Not in the paper; models/shapes.py says why.
+
+With --teacher_checkpoint_path it learns what others that were trained so tell, on the mean, of the
+same sound: several wide ones know more than a narrow one finds out by itself.
 """
 import argparse
 import logging
 from collections.abc import Sequence
 
+import torch
+from torch import Tensor
+
 import checkpoint
 import distributed
 from clips import listed_clips
+from distributed import Ranks
 from errors import InputError, run_script
 from models import ShapeWav2Lip, SoundToShape, hearing
-from shape_dataset import SoundShapeDataset
-from shape_training import train_on_shapes
+from precision import Arithmetic
+from shape_dataset import SoundShapeDataset, SoundShapeSample
+from shape_training import Pairs, train_on_shapes
 from training_flags import add_training_flags
 from training_state import StopSignal, load_or_make
 
@@ -26,7 +34,27 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_training_flags(parser)
     parser.add_argument("--generator_checkpoint_path", required=True,
                         help="the generator that was trained with mouth_shapes=True")
+    parser.add_argument("--teacher_checkpoint_path", nargs="+", default=[],
+                        help="checkpoints of this script, of any width, to learn from")
     return parser.parse_args(argv)
+
+
+def sounds_and_shapes(batch: SoundShapeSample) -> tuple[Tensor, Tensor]:
+    return batch.mels.flatten(0, 1), batch.shapes.flatten(0, 1)
+
+
+def taught_by(args: argparse.Namespace, ranks: Ranks) -> Pairs:
+    """A batch's sounds, and the mean of what the teachers tell of them."""
+    arithmetic = Arithmetic.of(args, args.hparams, ranks.device)
+    teachers = [arithmetic.prepare(checkpoint.load_model(path, SoundToShape, "sound_to_shape"))
+                for path in args.teacher_checkpoint_path]
+
+    @torch.no_grad()
+    def taught(batch: SoundShapeSample) -> tuple[Tensor, Tensor]:
+        mels = batch.mels.flatten(0, 1)
+        with arithmetic.autocast():
+            return mels, torch.stack([teacher(mels) for teacher in teachers]).mean(0)
+    return taught
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -47,10 +75,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise InputError(f"{args.checkpoint_path} is of width {network.width:g}, "
                          f"{args.generator_checkpoint_path} of {drawer.width:g}: not alike")
     train_on_shapes(
-        network, train_set, val_set, hp.grouped_clips,
-        lambda batch: (batch.mels.flatten(0, 1), batch.shapes.flatten(0, 1)), args, ranks, stop,
+        network, train_set, val_set, hp.grouped_clips, sounds_and_shapes, args, ranks, stop,
         lambda folder: folder.save_weights("wav2lip.pth", hearing(
-            drawer, network, hp.shape_gain, hp.shape_opening)))
+            drawer, network, hp.shape_gain, hp.shape_opening)),
+        taught_by(args, ranks) if args.teacher_checkpoint_path else None)
     distributed.stop()
 
 

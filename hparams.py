@@ -49,6 +49,7 @@ class HParams:
     hide_mouth: bool = False            # the generator does not see its reference's mouth
     mouth_shapes: bool = False          # the generator is told the mouth's shape in place of the sound
     shape_noise: float = 0.0            # standard deviation of noise on these shapes
+    mouth_lead: int = 0                 # frames that the data's mouths are ahead of their sound
     shape_gain: float = 1.0             # on shapes told from sound, which vary less than mouths do
     shape_opening: float = 0.0          # away from the shut mouth, by its distance from the mean
     sample_frames: int = 5              # frames to learn from in a window; 5 = what the expert needs

@@ -54,12 +54,12 @@ class SoundShapeSample(NamedTuple):
 
 class SoundShapeDataset(ClipDataset):
     """`grouped_windows` frames of a clip: the sound that inference takes for each, a frame later
-    than the published training does, and the mouth's shape in it."""
+    than the published training does, and the mouth's shape `mouth_lead` frames before it."""
 
     def __init__(self, clips: Sequence[Clip], hp: HParams = hparams, *, seed: int = 0,
                  augment: bool = False) -> None:
         super().__init__(clips, hp, seed=seed, augment=augment)
-        self._shapes = relative_shapes(self.clips)
+        self._shapes = [_delayed(shapes, hp.mouth_lead) for shapes in relative_shapes(self.clips)]
         self._starts = _seen(self.clips, self._starts, self._shapes, 1)
 
     def __getitem__(self, key: Key) -> SoundShapeSample:
@@ -96,6 +96,11 @@ def relative_shapes(clips: Sequence[Clip]) -> list[np.ndarray]:
         for index, shape in zip(indices, relative([shapes[i] for i in indices]), strict=True):
             shapes[index] = shape
     return shapes
+
+
+def _delayed(shapes: np.ndarray, frames: int) -> np.ndarray:
+    """(N, 7): row f is what row f-frames was, NaN for the first."""
+    return np.vstack([np.full((frames, shapes.shape[1]), np.nan, np.float32), shapes])[:len(shapes)]
 
 
 def _seen(clips: Sequence[Clip], starts: Sequence[np.ndarray], shapes: Sequence[np.ndarray],

@@ -31,10 +31,12 @@ _COLUMNS = ["lr", "loss", "grad_norm", "val_loss", *(f"r_{part.replace(' ', '_')
 def train_on_shapes(network: nn.Module, train_set: ClipDataset, val_set: ClipDataset,
                     batch_size: int, pairs: Pairs, args: argparse.Namespace, ranks: Ranks,
                     stop: StopSignal,
-                    saved: Callable[[CheckpointFolder], None] = lambda folder: None) -> None:
+                    saved: Callable[[CheckpointFolder], None] = lambda folder: None,
+                    taught: Pairs | None = None) -> None:
     """Train by the mean square error until --max_steps or until stopped, from --checkpoint_path.
 
-    batch_size: clips. saved: called after each checkpoint, to write what can be made of it."""
+    batch_size: clips. saved: called after each checkpoint, to write what can be made of it.
+    taught: what to learn from in place of `pairs`, which then only evaluates."""
     hp = args.hparams
     arithmetic = Arithmetic.of(args, hp, ranks.device)
     called = arithmetic.prepare(network, ranks)
@@ -55,7 +57,7 @@ def train_on_shapes(network: nn.Module, train_set: ClipDataset, val_set: ClipDat
                     disable=not ranks.is_main)
     for batch in progress:
         lr = set_learning_rate(optimizer, hp.initial_learning_rate, state.global_step, hp)
-        given, shapes = pairs(batch.to(ranks.device))
+        given, shapes = (taught or pairs)(batch.to(ranks.device))
         with arithmetic.autocast():
             told = called(given)
         loss = shape_loss(told, shapes)

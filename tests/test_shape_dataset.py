@@ -96,6 +96,17 @@ def test_sound_and_shape_belong_together_as_in_inference(clips):
     assert UNSEEN not in seen and len(seen) > 15
 
 
+def test_mouths_that_lead_are_paired_with_the_sound_that_comes_later(clips):
+    dataset = SoundShapeDataset(clips, hparams.override("grouped_windows=6,mouth_lead=2"))
+    seen = set()
+    for epoch in range(60):
+        sample = dataset[epoch, 0]
+        frames = opening_frames(sample.shapes)
+        assert [mel_start(mel) for mel in sample.mels.numpy()] == [MEL_STARTS[f + 2] for f in frames]
+        seen |= set(frames)
+    assert UNSEEN not in seen and 0 in seen and len(seen) > 15
+
+
 def test_silence_shuts_the_mouth_as_often_as_asked(clips):
     hp = hparams.override("silence=0.25,grouped_windows=4")
     dataset = SoundShapeDataset(clips, hp, augment=True)

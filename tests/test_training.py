@@ -362,6 +362,29 @@ def test_a_shape_expert_learns_to_see_mouths_and_a_generator_is_held_to_it(shape
             "--shape_expert_checkpoint_path", expert, "--max_steps", "1", "--hparams", SMALL])
 
 
+def test_a_narrow_ear_learns_what_wide_ones_tell_and_not_the_shapes(shaped_data, tmp_path):
+    """Of two teachers that tell 0.5 and 2.5 of every sound it learns 1.5."""
+    generator = tmp_path / "generator.pth"
+    checkpoint.save(generator, ShapeWav2Lip(0.0625).state_dict())
+    teachers = []
+    for told in (0.5, 2.5):
+        teacher = SoundToShape(0.125)
+        torch.nn.init.zeros_(teacher.head.weight)
+        torch.nn.init.constant_(teacher.head.bias, told)
+        teachers.append(str(tmp_path / f"{told}.pth"))
+        checkpoint.save(teachers[-1], teacher.state_dict())
+    flags = [*shaped_data, "--generator_checkpoint_path", str(generator), "--checkpoint_dir",
+             str(tmp_path), "--max_steps", "60", "--hparams",
+             "num_workers=0,grouped_clips=16,eval_batches=1,initial_learning_rate=2e-2"]
+    audio_encoder_train.main([*flags, "--teacher_checkpoint_path", *teachers])
+    learnt = checkpoint.load_model(tmp_path / "checkpoint_step000000060.pth", SoundToShape)
+    with torch.no_grad():
+        told = learnt(torch.zeros(4, 1, 80, 16))
+    assert told.mean() == pytest.approx(1.5, abs=0.2)
+    with pytest.raises(InputError, match="holds a generator that is told mouth shapes"):
+        audio_encoder_train.main([*flags, "--teacher_checkpoint_path", str(generator)])
+
+
 def test_what_hears_shapes_resumes_exactly(shaped_data, tmp_path):
     generator = tmp_path / "generator.pth"
     checkpoint.save(generator, ShapeWav2Lip(0.0625).state_dict())
