@@ -21,6 +21,7 @@ from media_clips import make_clip, set_display_matrix, tone
 import audio
 import inference
 import media
+from checkpoint import load_model
 from errors import InputError, run_script
 from face_detection import load_detector
 from inference import lip_sync
@@ -381,6 +382,13 @@ def test_truncated_video_is_used_as_far_as_it_goes(talk, voice, checkpoint, tmp_
 
 def command(*words) -> list[str]:
     return [sys.executable, str(ROOT / "inference.py"), *map(str, words)]
+
+
+@pytest.mark.parametrize("device, width, megabytes", [("cpu", 0.375, 12), ("cuda", 1.0, 80)])
+def test_the_weights_that_come_along_suit_the_device(device, width, megabytes):
+    path = inference.own_weights(torch.device(device))
+    assert path.stat().st_size <= megabytes * 1e6
+    assert load_model(path, Wav2Lip).width == width
 
 
 def test_a_user_without_a_home_keeps_no_detections(monkeypatch):
