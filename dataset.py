@@ -174,14 +174,16 @@ class GroupedDataset(ClipDataset):
 
 
 class Wav2LipDataset(ClipDataset):
-    """The generator's samples: a window to redraw, another of the clip as reference, its sound."""
+    """The generator's samples: a window to redraw, another of the clip as reference, its sound.
 
-    # The published generator hears each frame's sound one frame early; its weights rely on it.
-    _before = 1
-    _after = WINDOW - 2
+    sound_shift: frames by which the generator hears later sound than the published training gives
+    it, which is that of one frame before; its weights rely on it. Inference gives a frame its own.
+    """
 
     def __init__(self, clips: Sequence[Clip], hp: HParams = hparams, *, seed: int = 0,
-                 augment: bool = False, cache: Cache | None = None) -> None:
+                 augment: bool = False, cache: Cache | None = None, sound_shift: int = 0) -> None:
+        self._before = 1 - sound_shift
+        self._after = WINDOW - 2 + sound_shift
         super().__init__(clips, hp, seed=seed, augment=augment, cache=cache)
         if not 1 <= hp.sample_frames <= WINDOW:
             raise DataError(f"hparams: sample_frames={hp.sample_frames} is not 1 to {WINDOW}")

@@ -47,6 +47,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--hparams", type=parse_hparams, default=hparams, metavar="NAME=VALUE,…",
         help="such as min_reference_offset=8")
     add("--batches", type=int, default=20, help=f"of {_BATCH} samples of 5 frames (default 20)")
+    add("--sound_shift", type=int, default=0, help="frames by which the generator hears later sound "
+        "than the published training gives it; 1 = as in inference (default 0)")
     add("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
     return parser.parse_args(argv)
 
@@ -66,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     generator = checkpoint.load_model(args.checkpoint_path, Wav2Lip).to(ranks.device)
     judge = checkpoint.load_model(args.judge, SyncNet_color).to(ranks.device)
     clips = listed_clips(args.data_root, args.split, args.filelist_root, args.hparams)
-    batches = validation_loader(Wav2LipDataset(clips, args.hparams), _BATCH, args.batches, ranks)
+    samples = Wav2LipDataset(clips, args.hparams, sound_shift=args.sound_shift)
+    batches = validation_loader(samples, _BATCH, args.batches, ranks)
 
     losses: dict[str, list[float]] = {"generated": [], "reference": [], "ground truth": []}
     qualities: dict[str, list[Quality]] = {name: [] for name in losses}

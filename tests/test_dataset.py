@@ -89,6 +89,17 @@ def test_generator_sample(clips):
     assert starts <= set(range(1, 26)) and len(starts) > 15
 
 
+@pytest.mark.parametrize("shift", [1, 2])
+def test_the_generator_hears_as_much_later_as_is_asked_for(clips, shift):
+    dataset = Wav2LipDataset(clips, sound_shift=shift)
+    for epoch in EPOCHS:
+        sample = dataset[epoch, 0]
+        start = frame_numbers(sample.gt.transpose(0, 1).numpy())[0]
+        assert mel_start(sample.mel.numpy()) == MEL_STARTS[start]
+        assert [mel_start(window) for window in sample.indiv_mels.numpy()] == (
+            MEL_STARTS[start - 1 + shift:start + 4 + shift])
+
+
 def test_references_are_as_far_as_asked(clips):
     dataset = Wav2LipDataset(clips, hparams.override("min_reference_offset=12"))
     distances = set()
