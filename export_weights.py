@@ -2,6 +2,7 @@
 
     python export_weights.py --checkpoint_path wav2lip/best.pth --out checkpoints/wav2lip.safetensors
 
+With several checkpoints of one training, the mean of their weights, which is often better than each.
 With --width, those of a wider network that computes the same, to train on from there.
 """
 import argparse
@@ -25,7 +26,8 @@ _CLASSES = {"wav2lip": Wav2Lip, "shape_wav2lip": ShapeWav2Lip, "syncnet_color": 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint_path", required=True, help="any weight file of this project")
+    parser.add_argument("--checkpoint_path", required=True, nargs="+",
+                        help="any weight file of this project, or several to take the mean of")
     parser.add_argument("--out", required=True, help="file to write, ending in .safetensors")
     parser.add_argument("--width", type=network_width,
                         help="of a wider network that computes the same (default: unchanged)")
@@ -36,14 +38,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     if Path(args.out).suffix != ".safetensors":
         raise InputError(f"--out {args.out}: end the name with .safetensors")
-    loaded = checkpoint.load_weights(args.checkpoint_path)
+    first = args.checkpoint_path[0]
+    loaded = _mean([checkpoint.load_weights(path) for path in args.checkpoint_path],
+                   args.checkpoint_path)
     if args.width:
-        loaded = _widened(loaded, args)
+        loaded = _widened(loaded, args.width, first)
     weights = {key: (value.half() if value.is_floating_point() else value).contiguous()
                for key, value in loaded.items()}
     if overflown := [key for key, value in weights.items() if value.is_floating_point()
                      and not torch.isfinite(value).all()]:
-        raise InputError(f"{args.checkpoint_path}: {overflown[0]} does not fit half precision")
+        raise InputError(f"{first}: {overflown[0]} does not fit half precision")
     try:
         with whole_file(args.out) as file:
             file.write(safetensors.torch.save(weights))
@@ -52,15 +56,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{args.out}: {len(weights)} tensors, {Path(args.out).stat().st_size / 1e6:.1f} MB")
 
 
-def _widened(weights: dict[str, Tensor], args: argparse.Namespace) -> dict[str, Tensor]:
+def _mean(all_weights: Sequence[dict[str, Tensor]], paths: Sequence[str]) -> dict[str, Tensor]:
+    first = all_weights[0]
+    for weights, path in zip(all_weights, paths, strict=True):
+        if {key: value.shape for key, value in weights.items()} != {
+                key: value.shape for key, value in first.items()}:
+            raise InputError(f"{path} holds another network than {paths[0]}, or one of another width")
+    return {key: torch.stack([weights[key] for weights in all_weights]).mean(0)
+            if value.is_floating_point() else value for key, value in first.items()}
+
+
+def _widened(weights: dict[str, Tensor], width: float, path: str) -> dict[str, Tensor]:
     network = checkpoint.network_of(weights)
     if network not in _CLASSES:
-        raise InputError(f"{args.checkpoint_path}: --width is for the networks of models/ alone")
-    model = checkpoint.load_model(args.checkpoint_path, _CLASSES[network])
+        raise InputError(f"{path}: --width is for the networks of models/ alone")
     try:
-        return widen(model, args.width).state_dict()
-    except ValueError as error:
-        raise InputError(f"{args.checkpoint_path}: {error}") from None
+        return widen(_CLASSES[network].from_state_dict(weights), width).state_dict()
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: {' '.join(str(error).split())[:200]}") from None
 
 
 if __name__ == "__main__":

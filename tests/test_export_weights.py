@@ -30,6 +30,25 @@ def test_exported_weights_are_the_same_to_half_precision(trained, tmp_path):
         torch.testing.assert_close(exported.state_dict()[key], value, rtol=2 ** -11, atol=6e-8)
 
 
+def test_several_checkpoints_give_the_mean_of_their_weights(trained, tmp_path):
+    model, path = trained
+    later, out = tmp_path / "checkpoint_step000000002.pth", tmp_path / "mean.safetensors"
+    checkpoint.save(later, {"state_dict": {
+        key: value + 0.25 if value.is_floating_point() else value
+        for key, value in model.state_dict().items()}})
+    export_weights.main(["--checkpoint_path", str(path), str(later), "--out", str(out)])
+    mean = checkpoint.load_weights(out)
+    for key, value in model.state_dict().items():
+        expected = value + 0.125 if value.is_floating_point() else value
+        torch.testing.assert_close(mean[key], expected, rtol=2 ** -10, atol=1e-4)
+    other = tmp_path / "wider.pth"
+    checkpoint.save(other, Wav2Lip(width=0.25).state_dict())
+    with pytest.raises(InputError, match=f"{other} holds another network than .*another width"):
+        export_weights.main(["--checkpoint_path", str(path), str(other), "--out",
+                             str(tmp_path / "x.safetensors")])
+    assert not (tmp_path / "x.safetensors").exists()
+
+
 def test_a_wider_network_draws_the_same_faces_to_half_precision(trained, tmp_path):
     model, path = trained
     out = tmp_path / "wide.safetensors"
