@@ -23,7 +23,7 @@ from face_detection import load_detector
 from face_source import open_source
 from faces import detect_faces, search_size
 from generator import LipGenerator
-from inference import lip_sync
+from inference import CHECKPOINT, lip_sync
 from models import Wav2Lip
 
 ROOT = Path(__file__).parent
@@ -93,13 +93,16 @@ def overhead(device: str) -> None:
 
 
 def real_time(device: str) -> None:
-    """How much faster than it plays a 720p video is made with the generator that comes along."""
+    """How much faster than it plays a 720p video is made with each generator that comes along."""
     with tempfile.TemporaryDirectory() as folder:
         clip, voice, _ = _material(Path(folder), seconds=20, size=(1280, 720))
-        report = lip_sync(clip, voice, Path(folder) / "out.mp4", device=device)
-    seconds = report.seconds["total"]
-    print(f"720p on {choose_device(device)}: {report.frames} frames, 20 s of video, in "
-          f"{seconds:.1f} s, loading included: {20 / seconds:.2f} times real time")
+        for weights in sorted(CHECKPOINT.parent.glob("wav2lip_*.safetensors")):
+            report = lip_sync(clip, voice, Path(folder) / "out.mp4", checkpoint=weights,
+                              device=device)
+            seconds = report.seconds["total"]
+            print(f"720p on {choose_device(device)} with {weights.name}: {report.frames} frames, "
+                  f"20 s of video, in {seconds:.1f} s, loading included: {20 / seconds:.2f} times "
+                  "real time")
 
 
 def memory(device: str) -> None:

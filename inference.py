@@ -15,8 +15,6 @@ from errors import InputError, run_script
 from flag_types import whole_number
 
 if TYPE_CHECKING:
-    import torch
-
     from face_detection import Detector
     from face_source import FaceSource
     from generator import LipGenerator
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("inference")
 
 CONTAINERS = (".mp4", ".mkv", ".mov", ".webm")
-_OWN_WEIGHTS = Path(__file__).parent / "checkpoints"
+CHECKPOINT = Path(__file__).parent / "checkpoints" / "wav2lip_full.safetensors"
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class LipSyncReport:
 
 def lip_sync(face: "str | Path | FaceSource", audio: str | Path,
              outfile: str | Path = "results/result_voice.mp4", *,
-             checkpoint: "str | Path | LipGenerator" = "auto",
+             checkpoint: "str | Path | LipGenerator" = CHECKPOINT,
              static: bool = False, fps: float = 25.0, pads: Sequence[int] = (0, 10, 0, 0),
              face_det_batch_size: int = 16, wav2lip_batch_size: int = 128, resize_factor: int = 1,
              crop: Sequence[int] = (0, -1, 0, -1), box: Sequence[int] = (-1, -1, -1, -1),
@@ -91,9 +89,6 @@ def lip_sync(face: "str | Path | FaceSource", audio: str | Path,
         n_frames = math.ceil(len(wav) * source.fps / sound.hparams.sample_rate - 1e-6)
     del wav
     target = choose_device(device)
-    if checkpoint == "auto":
-        checkpoint = own_weights(target)
-        log.info("mouths are drawn by %s", checkpoint.name)
     generator = checkpoint if isinstance(checkpoint, LipGenerator) else LipGenerator.load(
         checkpoint, target, precision, wav2lip_batch_size)
 
@@ -125,12 +120,6 @@ def lip_sync(face: "str | Path | FaceSource", audio: str | Path,
                          with_face.index(False) if False in with_face else None,
                          {**clock.seconds, "total": time.perf_counter() - start},
                          outfile.stat().st_size)
-
-
-def own_weights(device: "torch.device") -> Path:
-    """This project's best generator that the device runs well: of full width on a GPU."""
-    width = "light" if device.type == "cpu" else "full"
-    return _OWN_WEIGHTS / f"wav2lip_{width}.safetensors"
 
 
 def _check_outfile(outfile: Path, *inputs: object) -> None:
@@ -169,9 +158,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description="Make the face of a video or picture speak any audio.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add("--checkpoint_path", default="auto",
-        help="weights of the generator: .pth, TorchScript archive or .safetensors; auto: this "
-        "project's, light on the CPU, of full width on a GPU")
+    add("--checkpoint_path", default=str(CHECKPOINT),
+        help="weights of the generator: .pth, TorchScript archive or .safetensors; the default is "
+        "this project's of full width, wav2lip_light beside it is faster")
     add("--face", required=True, help="video or picture with the face")
     add("--audio", required=True, help="any file with sound, videos included")
     add("--outfile", default="results/result_voice.mp4",
