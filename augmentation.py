@@ -24,6 +24,7 @@ _RED = (0.6, 1.0)           # blue and green of a dark patch, by its red
 _WARP_POINTS = 4
 _LIPS_AXES = (0.27, 0.17)   # half axes of the ellipse about _MOUTH that holds lips
 _LIPS_REDDER = (0.01, 0.06)     # than skin, in shares of the brightness: surely not lips, surely lips
+_DARKEST = 30               # sum of a pixel's channels under which its hue says little
 _LIPSTICK = np.array([[0.3, 0.2, 1.0, 0.5], [0.9, 0.6, 1.0, 1.0]])  # B, G, R, opacity: least, greatest
 _LIPSTICK_LIGHT = (0.7, 1.2)    # its brightness, by the lips'
 _EQ_WAVES = 3               # half waves over the mel channels, at most, of a draw's equaliser
@@ -116,7 +117,7 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
         out = np.ascontiguousarray(out[:, :, ::-1])
     if augmentation.lipstick is not None:
         for frame in out:
-            _put_on_lipstick(frame, *np.split(augmentation.lipstick, [3]))
+            _put_on_lipstick(frame, augmentation.lipstick[:3], augmentation.lipstick[3])
     if augmentation.backdrop is not None:
         around = _backdrop_mask(size)
         for frame in out:
@@ -226,13 +227,13 @@ def _bent_points(size: int, augmentation: Augmentation) -> np.ndarray:
     return points
 
 
-def _put_on_lipstick(face: np.ndarray, color: np.ndarray, opacity: np.ndarray) -> None:
+def _put_on_lipstick(face: np.ndarray, color: np.ndarray, opacity: float) -> None:
     """Give what is redder than the skin around it, where a mouth is, another colour, in place.
 
     face: (size, size, 3) uint8. color: (3,) BGR, by the brightness of what it covers."""
     where = _lips_mask(len(face))
     smooth = cv2.GaussianBlur(face, (0, 0), 0.8).astype(np.float32)
-    redness = (smooth[:, :, 2] - smooth[:, :, 1]) / (smooth.sum(2) + 30)
+    redness = (smooth[:, :, 2] - smooth[:, :, 1]) / (smooth.sum(2) + _DARKEST)
     redder = redness - np.median(redness[where > 0])
     low, high = _LIPS_REDDER
     share = np.clip((redder - low) / (high - low), 0, 1) * where * opacity
