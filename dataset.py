@@ -185,6 +185,10 @@ class Wav2LipDataset(ClipDataset):
         self._before = 1 - sound_shift
         self._after = WINDOW - 2 + sound_shift
         super().__init__(clips, hp, seed=seed, augment=augment, cache=cache)
+        for clip, starts in zip(self.clips, self._starts, strict=True):
+            if not len(starts):
+                raise DataError(f"{clip.folder}: its sound is too short for a shift of "
+                                f"{sound_shift} frames")
         if not 1 <= hp.sample_frames <= WINDOW:
             raise DataError(f"hparams: sample_frames={hp.sample_frames} is not 1 to {WINDOW}")
         if hp.sample_frames < WINDOW and (hp.syncnet_wt > 0 or hp.sync_loss_target > 0):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from clips import check_clips
+from clips import DataError, check_clips
 from dataset import GroupedDataset, SyncNetDataset, Wav2LipDataset, Wav2LipSample, decode_clips
 from hparams import hparams
 from numbered_clips import frame_numbers, mel_start, write_clip
@@ -98,6 +98,11 @@ def test_the_generator_hears_as_much_later_as_is_asked_for(clips, shift):
         assert mel_start(sample.mel.numpy()) == MEL_STARTS[start]
         assert [mel_start(window) for window in sample.indiv_mels.numpy()] == (
             MEL_STARTS[start - 1 + shift:start + 4 + shift])
+
+
+def test_a_shift_beyond_the_sound_is_refused(clips):
+    with pytest.raises(DataError, match="too short for a shift of 40 frames"):
+        Wav2LipDataset(clips, sound_shift=40)
 
 
 def test_references_are_as_far_as_asked(clips):
