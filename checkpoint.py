@@ -106,7 +106,12 @@ def load_model(path: str | Path, model_class: type[Model], *networks: str) -> Mo
     """A `models` network in evaluation mode holding the file's weights, of the width they have.
 
     networks: those accepted, as for `load_weights`; none = all that the class can begin with."""
-    weights = load_weights(path, *(networks or _CLASS_NETWORKS[model_class.__name__]))
+    return build_model(load_weights(path, *(networks or _CLASS_NETWORKS[model_class.__name__])),
+                       model_class, path)
+
+
+def build_model(weights: Mapping[str, Tensor], model_class: type[Model], path: str | Path) -> Model:
+    """The same of weights that are loaded already. path: where they come from, for the message."""
     try:
         return model_class.from_state_dict(weights).eval()
     except (RuntimeError, ValueError) as error:

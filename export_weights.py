@@ -70,10 +70,11 @@ def _widened(weights: dict[str, Tensor], width: float, path: str) -> dict[str, T
     network = checkpoint.network_of(weights)
     if network not in _CLASSES:
         raise InputError(f"{path}: --width is for the networks of models/ alone")
+    model = checkpoint.build_model(weights, _CLASSES[network], path)
     try:
-        return widen(_CLASSES[network].from_state_dict(weights), width).state_dict()
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: {' '.join(str(error).split())[:200]}") from None
+        return widen(model, width).state_dict()
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 if __name__ == "__main__":
