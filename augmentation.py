@@ -23,6 +23,7 @@ _TEETH, _DARK = (140, 255), (0, 90)
 _RED = (0.6, 1.0)           # blue and green of a dark patch, by its red
 _WARP_POINTS = 4
 _LIPS_AXES = (0.27, 0.17)   # half axes of the ellipse about _MOUTH that holds lips
+_LIPS_BORDER = (0.75, 1.25)     # where it begins to fade and is gone, in radii of that ellipse
 _LIPS_REDDER = (0.01, 0.06)     # than skin, in shares of the brightness: surely not lips, surely lips
 _DARKEST = 30               # sum of a pixel's channels under which its hue says little
 _LIPSTICK = np.array([[0.3, 0.2, 1.0, 0.5], [0.9, 0.6, 1.0, 1.0]])  # B, G, R, opacity: least, greatest
@@ -245,17 +246,24 @@ def _put_on_lipstick(face: np.ndarray, color: np.ndarray, opacity: float) -> Non
 @lru_cache(maxsize=1)
 def _lips_mask(size: int) -> np.ndarray:
     """(size, size) float32: 1 where lips may be, 0 elsewhere, with a soft border."""
-    x, y = _from_centre(size)
-    distance = np.hypot((x + 0.5 - _MOUTH[0]) / _LIPS_AXES[0], (y + 0.5 - _MOUTH[1]) / _LIPS_AXES[1])
-    return np.clip((1.25 - distance) / 0.5, 0, 1)
+    return 1 - _outside_ellipse(size, tuple(_MOUTH), _LIPS_AXES, _LIPS_BORDER)
 
 
 @lru_cache(maxsize=1)
 def _backdrop_mask(size: int) -> np.ndarray:
     """(size, size) float32: 0 on the face, 1 around it, with a soft border."""
-    x, y = _from_centre(size)
-    begin, whole = _BORDER
-    return np.clip((np.hypot(x / _FACE_AXES[0], y / _FACE_AXES[1]) - begin) / (whole - begin), 0, 1)
+    return _outside_ellipse(size, (0.5, 0.5), _FACE_AXES, _BORDER)
+
+
+def _outside_ellipse(size: int, middle: tuple[float, ...], axes: tuple[float, float],
+                     border: tuple[float, float]) -> np.ndarray:
+    """(size, size) float32: 0 in an ellipse, rising to 1 between the radii `border` of it.
+
+    middle: x and y, and axes: half axes, in box sides."""
+    x, y = (along + np.float32(0.5 - centre)
+            for along, centre in zip(_from_centre(size), middle, strict=True))
+    begin, whole = border
+    return np.clip((np.hypot(x / axes[0], y / axes[1]) - begin) / (whole - begin), 0, 1)
 
 
 def _shade(size: int, direction: float, rise: float) -> np.ndarray:
