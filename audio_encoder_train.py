@@ -6,6 +6,9 @@
 takes a generator that wav2lip_train.py or hq_wav2lip_train.py trained with `mouth_shapes=True`, and
 writes wav2lip.pth into the checkpoint folder. Not in the paper; models/shapes.py says why.
 
+With --spoken_root it learns from speech without a video too, whose phones are known (visemes.py):
+few minutes of real mouths hardly teach that those of p, b and m meet.
+
 With --teacher_checkpoint_path it learns what others that were trained so tell, on the mean, of the
 same sound: several wide ones know more than a narrow one finds out by itself.
 """
@@ -23,7 +26,7 @@ from distributed import Ranks
 from errors import InputError, run_script
 from models import ShapeWav2Lip, SoundToShape, hearing
 from precision import Arithmetic
-from shape_dataset import SoundShapeDataset, SoundShapeSample
+from shape_dataset import SoundShapeDataset, SoundShapeSample, load_utterances
 from shape_training import Pairs, train_on_shapes
 from training_flags import add_training_flags
 from training_state import StopSignal, load_or_make
@@ -34,6 +37,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_training_flags(parser)
     parser.add_argument("--generator_checkpoint_path", required=True,
                         help="the generator that was trained with mouth_shapes=True")
+    parser.add_argument("--spoken_root", help="folder that festival_speech.py filled, for a share "
+                        "`spoken` of the samples")
     parser.add_argument("--teacher_checkpoint_path", nargs="+", default=[],
                         help="checkpoints of this script, of any width, to learn from")
     return parser.parse_args(argv)
@@ -63,9 +68,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     hp = args.hparams
     ranks = distributed.start(args.device)
     stop = StopSignal(ranks)
-    train_set, val_set = (
-        SoundShapeDataset(listed_clips(args.data_root, split, args.filelist_root, hp), hp,
-                          seed=args.seed, augment=split == "train") for split in ("train", "val"))
+    train_clips, val_clips = (listed_clips(args.data_root, split, args.filelist_root, hp)
+                              for split in ("train", "val"))
+    train_set = SoundShapeDataset(
+        train_clips, hp, seed=args.seed, augment=True,
+        spoken=load_utterances(args.spoken_root) if args.spoken_root else ())
+    val_set = SoundShapeDataset(val_clips, hp, seed=args.seed)
     # Training may begin with a Wav2Lip; one that has not learnt shapes will not do here.
     drawer = checkpoint.load_model(args.generator_checkpoint_path, ShapeWav2Lip, "shape_wav2lip")
     if not args.checkpoint_path:

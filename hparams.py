@@ -100,6 +100,7 @@ class HParams:
     mel_eq: float = 0.0                 # dB, at most, of each wave of an equaliser
     mel_warp: float = 0.0               # relative stretch of the frequency axis, at most
     mel_mask: int = 0                   # mel channels, at most, of a silenced band
+    spoken: float = 0.5                 # share of the samples that --spoken_root gives
     silence: float = 0.0                # probability of no speech, and the mouth shut (mouth shapes)
     mel_noise: float = 0.0              # standard deviation, at most, of noise on the mel
 

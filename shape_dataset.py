@@ -1,18 +1,25 @@
 """Training samples with the shape of the mouth: for the generator that is told it, and for what
 tells it from the sound."""
+import os
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
+import audio
+import augmentation
+from augmentation import Augmentation
 from clips import WINDOW, Clip, DataError
 from dataset import Cache, ClipDataset, Key, Wav2LipDataset
 from hparams import HParams, hparams
 from mouth_shape import SHUT, relative
+from visemes import read_labels, shapes_of
 
 
 class ShapeWav2LipDataset(Wav2LipDataset):
@@ -52,18 +59,58 @@ class SoundShapeSample(NamedTuple):
         return SoundShapeSample(*(t.to(device, non_blocking=True) for t in self[:2]), self.name)
 
 
+class Utterance(NamedTuple):
+    """Sound whose phones are known. mel: (80, N + 16) float16. shapes: (N, 7), what a mouth does at
+    the middle of the video frame that is given the mel window from each mel frame on. chances:
+    (N,) of the window to be drawn, adding up to 1: more where a phone asks firmly."""
+
+    name: str
+    mel: np.ndarray
+    shapes: np.ndarray
+    chances: np.ndarray
+
+
+def load_utterances(root: str | Path) -> list[Utterance]:
+    """What festival_speech.py wrote: <voice>/<name>.wav with <name>.lab. DataError without any."""
+    paths = sorted(Path(root).glob("*/*.wav"))
+    if not paths:
+        raise DataError(f"--spoken_root {root} holds no <voice>/<name>.wav: make them with "
+                        "festival_speech.py")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        loaded = list(tqdm(pool.map(_load_utterance, paths), "loading speech", len(paths),
+                           unit="file"))
+    return [utterance for utterance in loaded if len(utterance.shapes)]
+
+
+def _load_utterance(path: Path) -> Utterance:
+    labels = path.with_suffix(".lab")
+    if not labels.is_file():
+        raise DataError(f"{path} has no labels {labels.name} beside it: run festival_speech.py again")
+    mel = audio.melspectrogram(audio.load_wav(path)).astype(np.float16)
+    starts = np.arange(max(0, mel.shape[1] - audio.MEL_WINDOW))
+    shapes, firmness = shapes_of(read_labels(labels),
+                                 starts / audio.MEL_FRAMES_PER_SECOND + 0.5 / hparams.fps)
+    chances = 1 + firmness
+    return Utterance(f"{path.parent.name}/{path.stem}", mel, shapes, chances / chances.sum())
+
+
 class SoundShapeDataset(ClipDataset):
     """`grouped_windows` frames of a clip: the sound that inference takes for each, a frame later
-    than the published training does, and the mouth's shape `mouth_lead` frames before it."""
+    than the published training does, and the mouth's shape `mouth_lead` frames before it.
+
+    spoken: what a share `spoken` of the samples is taken from instead, in training."""
 
     def __init__(self, clips: Sequence[Clip], hp: HParams = hparams, *, seed: int = 0,
-                 augment: bool = False) -> None:
+                 augment: bool = False, spoken: Sequence[Utterance] = ()) -> None:
         super().__init__(clips, hp, seed=seed, augment=augment)
+        self._spoken = spoken
         self._shapes = [_delayed(shapes, hp.mouth_lead) for shapes in relative_shapes(self.clips)]
         self._starts = _seen(self.clips, self._starts, self._shapes, 1)
 
     def __getitem__(self, key: Key) -> SoundShapeSample:
         rng, changes = self._begin(key)
+        if self.augment and self._spoken and rng.random() < self.hp.spoken:
+            return self._spoken_sample(rng, changes)
         index = key[1]
         frames = rng.choice(self._starts[index], self.hp.grouped_windows)
         mels = self._mel_windows(index, frames.tolist(), changes)
@@ -74,6 +121,15 @@ class SoundShapeDataset(ClipDataset):
             shapes[silent] = SHUT
         return SoundShapeSample(torch.from_numpy(mels), torch.from_numpy(shapes),
                                 f"{self.clips[index].name}@{frames.tolist()}")
+
+
+    def _spoken_sample(self, rng: np.random.Generator, changes: Augmentation) -> SoundShapeSample:
+        name, mel, shapes, chances = self._spoken[rng.integers(len(self._spoken))]
+        starts = rng.choice(len(shapes), self.hp.grouped_windows, p=chances)
+        mel = augmentation.change_mel(mel.astype(np.float32), changes)
+        mels = np.stack([mel[None, :, start:start + audio.MEL_WINDOW] for start in starts])
+        return SoundShapeSample(torch.from_numpy(mels), torch.from_numpy(shapes[starts]),
+                                f"{name}@{starts.tolist()}")
 
 
 def _silence(mels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -62,7 +62,7 @@ def correlation(result: np.ndarray, original: np.ndarray, max_shift: int) -> tup
     return max(found, key=lambda pair: np.nan_to_num(pair[0], nan=-2))
 
 
-def _lips_in(path: str, fps: float) -> np.ndarray:
+def lips_in(path: str, fps: float) -> np.ndarray:
     """`lip_distances` of a video. InputError if it shows no face."""
     distances = lip_distances(face_meshes(media.read_frames(path, fps=fps)))
     if np.isnan(distances).all():
@@ -73,7 +73,7 @@ def _lips_in(path: str, fps: float) -> np.ndarray:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     fps = media.probe(args.result).video.fps
-    result, speaker, face = (_lips_in(path, fps)
+    result, speaker, face = (lips_in(path, fps)
                              for path in (args.result, args.speaker, args.face))
     own = np.resize(face, len(result))      # inference repeats a face that is too short
     r, late = correlation(result, speaker, args.max_shift)

@@ -3,11 +3,12 @@ import numpy as np
 import pytest
 import torch
 
+import audio
 from clips import DataError, check_clips
 from hparams import hparams
 from mouth_shape import SHAPE, SHAPE_FILE, SHUT
 from numbered_clips import frame_numbers, mel_start, write_clip
-from shape_dataset import ShapeWav2LipDataset, SoundShapeDataset
+from shape_dataset import ShapeWav2LipDataset, SoundShapeDataset, load_utterances
 from test_dataset import MEL_STARTS
 
 UNSEEN = 11
@@ -136,3 +137,52 @@ def test_without_shapes_the_message_says_what_makes_them(clips):
     np.save(path, np.full((30, 7), np.nan))
     with pytest.raises(DataError, match="1 clips without a face mesh"):
         SoundShapeDataset(clips)
+
+
+@pytest.fixture()
+def spoken(tmp_path):
+    """A second of hiss, which every moment of is unlike any other; an m from 0.50 to 0.60 s."""
+    folder = tmp_path / "spoken" / "voice"
+    folder.mkdir(parents=True)
+    audio.save_wav(np.random.default_rng(0).uniform(-0.5, 0.5, 16000), folder / "0000.wav")
+    (folder / "0000.lab").write_text("#\n0.5 100 a\n0.6 100 m\n1.0 100 a\n")
+    return tmp_path / "spoken"
+
+
+def test_spoken_sound_comes_with_the_mouth_of_the_frame_that_is_given_it(clips, spoken):
+    """A frame that is given the sound from t on is seen from t to t + 0.04 s, at t + 0.02 s in the
+    middle: the lips meet where that lies in the closure, four fifths of the m."""
+    hp = hparams.override("grouped_windows=6,spoken=1")
+    dataset = SoundShapeDataset(clips, hp, augment=True, spoken=load_utterances(spoken))
+    mel = audio.melspectrogram(audio.load_wav(spoken / "voice" / "0000.wav"))
+    starts, openings = [], []
+    for epoch in range(100):
+        sample = dataset[epoch, 0]
+        assert sample.mels.shape == (6, 1, 80, 16) and sample.shapes.shape == (6, 7)
+        for window, opening in zip(sample.mels[:, 0].numpy(), sample.shapes[:, 0], strict=True):
+            unlike = [np.abs(mel[:, i:i + 16] - window).max() for i in range(mel.shape[1] - 16)]
+            starts.append(int(np.argmin(unlike)))
+            assert min(unlike) < 0.01       # half precision
+            openings.append(float(opening))
+    away = np.abs(np.array(starts) / 80 + 0.02 - 0.54) - 0.04       # seconds from the closure
+    openings = np.array(openings)
+    assert (openings[away <= 0] < -1.6).all() and (openings[away > 0.05] > 0.2).all()
+    # It holds 6 or 7 of 65 starts; the m, which asks firmly, is drawn more often than that.
+    assert set(starts) == set(range(65)) and np.mean(away <= 0) > 0.15
+
+
+def test_as_much_is_spoken_as_asked_and_only_in_training(clips, spoken):
+    hp = hparams.override("grouped_windows=2,spoken=0.3")
+    utterances = load_utterances(spoken)
+    def share(augment):
+        dataset = SoundShapeDataset(clips, hp, augment=augment, spoken=utterances)
+        return np.mean([dataset[epoch, 0].name.startswith("voice/") for epoch in range(400)])
+    assert share(True) == pytest.approx(0.3, abs=0.07) and share(False) == 0
+
+
+def test_spoken_folders_that_lack_something_are_named(spoken, tmp_path):
+    with pytest.raises(DataError, match="--spoken_root .*nowhere holds no"):
+        load_utterances(tmp_path / "nowhere")
+    (spoken / "voice" / "0000.lab").unlink()
+    with pytest.raises(DataError, match="0000.lab"):
+        load_utterances(spoken)

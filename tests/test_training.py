@@ -385,6 +385,27 @@ def test_a_narrow_ear_learns_what_wide_ones_tell_and_not_the_shapes(shaped_data,
         audio_encoder_train.main([*flags, "--teacher_checkpoint_path", str(generator)])
 
 
+def test_what_labelled_speech_says_is_learnt_without_a_video(shaped_data, tmp_path):
+    """Told that lips meet at a hum and part at a hiss, it tells so of a hum and a hiss alone."""
+    generator = tmp_path / "generator.pth"
+    checkpoint.save(generator, ShapeWav2Lip(0.0625).state_dict())
+    hiss = np.random.default_rng(0).uniform(-0.5, 0.5, 32000)
+    hum = 0.5 * np.sin(2 * np.pi * 150 / 16000 * np.arange(32000))
+    folder = tmp_path / "spoken" / "voice"
+    folder.mkdir(parents=True)
+    audio.save_wav(np.concatenate([hiss, hum]), folder / "0000.wav")
+    (folder / "0000.lab").write_text("#\n2.0 100 a\n4.0 100 m\n")
+    audio_encoder_train.main([
+        *shaped_data, "--generator_checkpoint_path", str(generator), "--checkpoint_dir",
+        str(tmp_path), "--spoken_root", str(tmp_path / "spoken"), "--max_steps", "40", "--hparams",
+        "num_workers=0,grouped_clips=8,eval_batches=1,initial_learning_rate=1e-2,spoken=1"])
+    learnt = checkpoint.load_model(tmp_path / "checkpoint_step000000040.pth", SoundToShape)
+    mels = [audio.melspectrogram(wave)[:, 60:76] for wave in (hiss, hum)]
+    with torch.no_grad():
+        told = learnt(torch.from_numpy(np.stack(mels)[:, None]))[:, 0]
+    assert told.tolist() == pytest.approx([1.3, -1.9], abs=0.4)
+
+
 def test_what_hears_shapes_resumes_exactly(shaped_data, tmp_path):
     generator = tmp_path / "generator.pth"
     checkpoint.save(generator, ShapeWav2Lip(0.0625).state_dict())
