@@ -93,18 +93,18 @@ def speak(name: str, texts: Sequence[str], folder: Path, rng: random.Random) -> 
     """Write 0000.wav and 0000.lab and so on of a voice's sentences; how many it could say."""
     voice = VOICES[name]
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [_SCHEME, f"(voice_{name})\n"]
-    for number, text in enumerate(texts):
-        lines.append(f'(say "{number:04d}" {rng.uniform(*_STRETCH):.2f} "{text}")\n')
+    names = [f"{number:04d}" for number in range(len(texts))]
+    orders = [f'(say "{number}" {rng.uniform(*_STRETCH):.2f} "{text}")\n'
+              for number, text in zip(names, texts, strict=True)]
     script = folder / "say.scm"
-    script.write_bytes("".join(lines).encode(voice.encoding, "ignore"))
+    script.write_bytes("".join([_SCHEME, f"(voice_{name})\n", *orders])
+                       .encode(voice.encoding, "ignore"))
     subprocess.run(["festival", "-b", script.name], cwd=folder, check=False,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    said = sorted(folder.glob("*.wav"))
-    for path in said:
-        label = path.with_suffix(".lab")
+    said = [folder / f"{number}.lab" for number in names if (folder / f"{number}.wav").is_file()]
+    for label in said:
         lines = label.read_text(encoding="utf-8", errors="replace").splitlines()
-        label.write_text("\n".join(_renamed(line, voice) for line in lines) + "\n",
+        label.write_text("".join(f"{_renamed(line, voice)}\n" for line in lines),
                          encoding="utf-8")
     return len(said)
 
