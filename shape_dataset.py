@@ -122,7 +122,6 @@ class SoundShapeDataset(ClipDataset):
         return SoundShapeSample(torch.from_numpy(mels), torch.from_numpy(shapes),
                                 f"{self.clips[index].name}@{frames.tolist()}")
 
-
     def _spoken_sample(self, rng: np.random.Generator, changes: Augmentation) -> SoundShapeSample:
         name, mel, shapes, chances = self._spoken[rng.integers(len(self._spoken))]
         starts = rng.choice(len(shapes), self.hp.grouped_windows, p=chances)

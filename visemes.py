@@ -67,8 +67,7 @@ _VISEME_OF = ({letter: viseme for viseme, letters in _LETTERS.items() for letter
               | {phone: viseme for viseme, phones in _PHONES.items() for phone in phones.split()})
 
 _TRANSITION = 0.025         # seconds at each end of a phone
-_SHORTEST_SILENCE = 0.15    # seconds; the lips do not heed a shorter one
-_REST = (0.08, 0.1)         # seconds that lips take to meet, and before it is over to part
+_REST = (0.08, 0.1)         # seconds of a silence in which lips meet, and at its end part
 
 
 class Phone(NamedTuple):
@@ -132,6 +131,6 @@ def _held(phone: Phone) -> tuple[float, float]:
     if viseme == "bilabial":
         return start, start + 0.8 * length      # the rest is the release
     if viseme == "silence":
-        return (start + _REST[0], end - _REST[1]) if length >= _SHORTEST_SILENCE else (end, start)
+        return start + _REST[0], end - _REST[1]     # a short one they do not heed
     transition = min(_TRANSITION, length / 4)
     return start + transition, end - transition
