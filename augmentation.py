@@ -22,6 +22,9 @@ _PATCH_EDGE = 0.015
 _TEETH, _DARK = (140, 255), (0, 90)
 _RED = (0.6, 1.0)           # blue and green of a dark patch, by its red
 _WARP_POINTS = 4
+_SMILE_REACH = np.array([0.25, 0.15])   # standard deviations, x and y, of where a smile moves a face
+_SMILE_LIFT = 1.8           # rise of its corners with the square of the distance, for a smile of 1
+_SMILE_THINS = 0.5          # by which the lips get thinner, relative, for a smile of 1
 _LIPS_AXES = (0.27, 0.17)   # half axes of the ellipse about _MOUTH that holds lips
 _LIPS_BORDER = (0.75, 1.25)     # where it begins to fade and is gone, in radii of that ellipse
 _LIPS_REDDER = (0.01, 0.06)     # than skin, in shares of the brightness: surely not lips, surely lips
@@ -38,7 +41,8 @@ class Augmentation:
     box: x, y shift of the box's centre and relative growth of its width and height, in box sides.
     rotation: degrees. warp: (K, K, 2) float32 x, y by which the points of a grid over the box move,
     in box sides, None = nowhere. turn: by which the middle of a face moves sideways against its
-    edges, as when a head turns, in quarters of a box side. lipstick: (4,) B, G, R by the lips'
+    edges, as when a head turns, in quarters of a box side. smile: by which the mouth is wider, relative,
+    its corners raised. lipstick: (4,) B, G, R by the lips'
     brightness, and opacity, None = none. color: (3, 4) affine map of BGR in [0, 255], None = unchanged.
     backdrop: the same for what surrounds the face. shade: direction in radians, clockwise from the
     right, and relative rise of the brightness from the centre to the edge.
@@ -57,6 +61,7 @@ class Augmentation:
     rotation: float = 0.0
     warp: np.ndarray | None = None
     turn: float = 0.0
+    smile: float = 0.0
     lipstick: np.ndarray | None = None
     mel_gain: float = 0.0
     mel_eq: tuple[float, ...] = (0.0,) * _EQ_WAVES
@@ -90,7 +95,8 @@ def draw(hp: HParams, rng: np.random.Generator) -> Augmentation:
         warp=(rng.normal(0, hp.warp, (_WARP_POINTS, _WARP_POINTS, 2)).astype(np.float32)
               if hp.warp else None),
         turn=rng.uniform(-hp.turn, hp.turn) if hp.turn else 0.0,
-        lipstick=_draw_lipstick(rng) if hp.lipstick and rng.random() < hp.lipstick else None)
+        lipstick=_draw_lipstick(rng) if hp.lipstick and rng.random() < hp.lipstick else None,
+        smile=max(0.0, rng.uniform(-hp.smile, hp.smile)) if hp.smile else 0.0)
 
 
 def change_crops(crops: np.ndarray, margin: float, size: int,
@@ -98,7 +104,7 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
     """(T, S, S, 3) uint8 crops, BGR, with `margin` box sides around the box on every side, to the
     (T, size, size, 3) uint8 crops of the box itself, or of the changed box, with changed looks."""
     out = np.empty((len(crops), size, size, 3), np.uint8)
-    if augmentation.warp is not None or augmentation.turn:
+    if augmentation.warp is not None or augmentation.turn or augmentation.smile:
         to_stored = _output_to_stored(crops.shape[1], margin, size, augmentation)
         points = _bent_points(size, augmentation) @ to_stored[:, :2].T + to_stored[:, 2]
         points = points.astype(np.float32)
@@ -219,6 +225,8 @@ def _output_to_stored(stored: int, margin: float, size: int,
 def _bent_points(size: int, augmentation: Augmentation) -> np.ndarray:
     """(size, size, 2) x, y in pixels of where each pixel is taken from."""
     points = np.dstack(np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2))
+    if augmentation.smile:
+        points += size * _smile(size, augmentation.smile)
     if augmentation.turn:
         x, _ = _from_centre(size)
         points[:, :, 0] += np.float32(size * augmentation.turn) * (0.25 - x ** 2)
@@ -226,6 +234,18 @@ def _bent_points(size: int, augmentation: Augmentation) -> np.ndarray:
         points += size * cv2.resize(augmentation.warp, (size, size),
                                     interpolation=cv2.INTER_CUBIC)
     return points
+
+
+def _smile(size: int, amount: float) -> np.ndarray:
+    """(size, size, 2) float32 x, y by which a pixel lies from where it is taken from, in box sides,
+    for a mouth wider by `amount` and whose corners rise."""
+    x, y = np.meshgrid(*(along.ravel() + 0.5 - centre
+                         for along, centre in zip(_from_centre(size), _MOUTH, strict=True)))
+    reach_x, reach_y = _SMILE_REACH
+    near = np.exp(-((x / reach_x) ** 2 + (y / reach_y) ** 2) / 2)
+    away = amount * near * np.stack([-x / (1 + amount * near),
+                                     _SMILE_THINS * y + _SMILE_LIFT * x ** 2])
+    return away.transpose(1, 2, 0).astype(np.float32)
 
 
 def _put_on_lipstick(face: np.ndarray, color: np.ndarray, opacity: float) -> None:

@@ -94,6 +94,7 @@ class HParams:
     rotation: float = 0.0               # degrees, at most, either way
     warp: float = 0.0                   # standard deviation of a bend of the face, in box sides
     turn: float = 0.0                   # move of the face's middle, in quarters of a box side, at most
+    smile: float = 0.0                  # widening of every other mouth, relative, at most
     lipstick: float = 0.0               # probability of another colour on the lips
     cover_mouth: float = 0.0            # probability of a patch on the reference's mouth
     mel_gain: float = 0.0               # dB, at most, louder or softer

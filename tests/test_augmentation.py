@@ -167,16 +167,31 @@ def test_warps_have_the_spread_that_is_asked_for():
     assert augmentation.draw(hparams, np.random.default_rng(0)).warp is None
 
 
-def test_a_turn_moves_the_middle_of_the_face_and_leaves_its_edges():
-    """A picture whose colour tells its place: the middle is taken from 0.4 quarters of 96 further
-    right, the edges from where they are, and each row from itself."""
+@pytest.fixture
+def places():
+    """A crop whose colour tells its place, x and y in pixels."""
     place = np.indices((144, 144)).transpose(1, 2, 0)[..., ::-1]
-    crops = np.dstack([place, np.zeros((144, 144, 1))]).astype(np.uint8)[None]
-    plain = change_crops(crops, 0.25, 96)[0].astype(int)
-    moved = change_crops(crops, 0.25, 96, Augmentation(turn=0.4))[0].astype(int) - plain
+    return np.dstack([place, np.zeros((144, 144, 1))]).astype(np.uint8)[None]
+
+
+def test_a_turn_moves_the_middle_of_the_face_and_leaves_its_edges(places):
+    """The middle is taken from 0.4 quarters of 96 further right, the edges from where they are,
+    and each row from itself."""
+    plain = change_crops(places, 0.25, 96)[0].astype(int)
+    moved = change_crops(places, 0.25, 96, Augmentation(turn=0.4))[0].astype(int) - plain
     assert np.abs(moved[:, 47:49, 0] - 9.6).max() <= 0.5
     assert np.abs(moved[:, [0, 95], 0]).max() <= 0.5
     assert np.abs(moved[..., 1]).max() <= 0.5
+
+
+def test_a_smile_widens_the_mouth_thins_its_lips_and_lifts_its_corners(places):
+    plain = change_crops(places, 0.25, 96)[0].astype(int)
+    smiling = change_crops(places, 0.25, 96, Augmentation(smile=0.6))[0].astype(int)
+    assert smiling[72, 56, 0] - smiling[72, 40, 0] == pytest.approx(16 / 1.6, abs=1)
+    assert smiling[76, 48, 1] - smiling[68, 48, 1] == pytest.approx(8 * 1.3, abs=1)
+    below = smiling[72, [28, 68], 1] - plain[72, [28, 68], 1]
+    assert below.min() >= 2 and below[0] == pytest.approx(below[1], abs=1)
+    assert np.abs(smiling[:24] - plain[:24]).max() <= 1, "eyes and brows stay"
 
 
 @pytest.fixture
@@ -201,9 +216,11 @@ def test_lipstick_colours_lips_and_neither_skin_nor_teeth(red_lips):
     assert np.abs(painted[84:] - plain[84:]).max() == 0
 
 
-def test_turns_and_lipsticks_are_drawn_as_often_as_asked_for():
-    hp = hparams.override("turn=0.3,lipstick=0.25")
+def test_turns_smiles_and_lipsticks_are_drawn_as_often_as_asked_for():
+    hp = hparams.override("turn=0.3,smile=0.6,lipstick=0.25")
     draws = [augmentation.draw(hp, np.random.default_rng(seed)) for seed in range(200)]
+    smiles = [d.smile for d in draws if d.smile]
+    assert 80 <= len(smiles) <= 120 and 0 < min(smiles) and 0.55 < max(smiles) <= 0.6
     assert 0.28 < np.abs([d.turn for d in draws]).max() <= 0.3
     worn = [d.lipstick for d in draws if d.lipstick is not None]
     assert 35 <= len(worn) <= 65
