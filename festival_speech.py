@@ -119,9 +119,13 @@ def installed_voices() -> list[str]:
     if not shutil.which("festival"):
         raise InputError("Festival is not installed: apt-get install festival and the voices that "
                          "festival_speech.py names")
-    told = subprocess.run(["festival", "-b", "(print (voice.list))"], check=True,
-                          capture_output=True, text=True).stdout
-    known = set(re.findall(r"\w+", told))
+    told = subprocess.run(["festival", "-b", "(print (voice.list))"], check=False,
+                          capture_output=True, text=True)
+    if told.returncode:
+        said = told.stderr.strip().splitlines() or ["no reason given"]
+        raise InputError(f"Festival fails to list its voices, exit code {told.returncode} "
+                         f"({said[-1]}): install it again")
+    known = set(re.findall(r"\w+", told.stdout))
     if not known & VOICES.keys():
         raise InputError(f"Festival has none of the voices {', '.join(VOICES)} here: apt-get "
                          "install those that festival_speech.py names")

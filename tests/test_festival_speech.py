@@ -85,3 +85,9 @@ def test_what_is_missing_is_named(festival, texts, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="Festival is not installed"):
         festival_speech.main(flags)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_festival_that_does_not_start_is_named(festival, tmp_path):
+    (tmp_path / "bin" / "festival").write_text("#!/bin/sh\necho no init.scm >&2\nexit 3\n")
+    with pytest.raises(InputError, match=r"exit code 3 \(no init.scm\)"):
+        festival_speech.installed_voices()
