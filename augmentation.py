@@ -248,6 +248,11 @@ def _smile(size: int, amount: float) -> np.ndarray:
     return away.transpose(1, 2, 0).astype(np.float32)
 
 
+def thinning(augmentation: Augmentation) -> float:
+    """By what a smile divides the height of the mouth."""
+    return 1 + _SMILE_THINS * augmentation.smile
+
+
 def _put_on_lipstick(face: np.ndarray, color: np.ndarray, opacity: float) -> None:
     """Give what is redder than the skin around it, where a mouth is, another colour, in place.
 

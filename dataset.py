@@ -203,7 +203,7 @@ class Wav2LipDataset(ClipDataset):
         reference = self._reference(rng, index, start)
         frames = [start + k for k in range(-self._before, self._after + 1)]
         mels = self._mel_windows(index, [*frames, start], changes)
-        told = self._told(mels[:WINDOW], rng, index, start)
+        told = self._told(mels[:WINDOW], rng, index, start, changes)
         # Validation asks the expert, which takes whole windows.
         kept = (np.sort(rng.permutation(WINDOW)[:self.hp.sample_frames]) if self.augment
                 else slice(None))
@@ -223,8 +223,8 @@ class Wav2LipDataset(ClipDataset):
                              torch.from_numpy(np.ascontiguousarray(gt)),
                              f"{clip.name}@{start}, reference @{reference}")
 
-    def _told(self, mels: np.ndarray, rng: np.random.Generator, index: int,
-              start: int) -> np.ndarray:
+    def _told(self, mels: np.ndarray, rng: np.random.Generator, index: int, start: int,
+              changes: Augmentation) -> np.ndarray:
         """What the generator is given of frames start … start+4, beside their pictures."""
         return mels
 

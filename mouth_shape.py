@@ -73,3 +73,11 @@ def relative(shapes: Sequence[np.ndarray]) -> list[np.ndarray]:
     mean = np.nanmean(np.concatenate(shapes), axis=0)
     mean[0] = _MEAN_OPENING
     return [((shape - mean) / list(SHAPE.values())).astype(np.float32) for shape in shapes]
+
+
+def thinned(shapes: np.ndarray, factor: float) -> np.ndarray:
+    """The shapes (N, 7), as `relative` gives them, of mouths whose lips are apart by this factor
+    less."""
+    spread = SHAPE["opening"]
+    opening = (shapes[:, 0] * spread + _MEAN_OPENING) / np.sqrt(factor)
+    return np.column_stack([(opening - _MEAN_OPENING) / spread, shapes[:, 1:]]).astype(np.float32)

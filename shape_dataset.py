@@ -18,7 +18,7 @@ from augmentation import Augmentation
 from clips import WINDOW, Clip, DataError
 from dataset import Cache, ClipDataset, Key, Wav2LipDataset
 from hparams import HParams, hparams
-from mouth_shape import SHUT, relative
+from mouth_shape import SHUT, relative, thinned
 from visemes import read_labels, shapes_of
 
 
@@ -41,9 +41,9 @@ class ShapeWav2LipDataset(Wav2LipDataset):
         return max(references, key=lambda other: float(
             np.nan_to_num(np.square(shapes[other:other + WINDOW] - target)).mean()))
 
-    def _told(self, mels: np.ndarray, rng: np.random.Generator, index: int,
-              start: int) -> np.ndarray:
-        shapes = self._shapes[index][start:start + WINDOW]
+    def _told(self, mels: np.ndarray, rng: np.random.Generator, index: int, start: int,
+              changes: Augmentation) -> np.ndarray:
+        shapes = thinned(self._shapes[index][start:start + WINDOW], augmentation.thinning(changes))
         noise = self.hp.shape_noise if self.augment else 0.0
         return shapes + rng.normal(0, noise, shapes.shape).astype(np.float32)
 

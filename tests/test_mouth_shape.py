@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from face_mesh import N_POINTS
-from mouth_shape import SHAPE, mouth_shapes, relative, upright
+from mouth_shape import SHAPE, mouth_shapes, relative, thinned, upright
 from models.shapes import N_SHAPE
 
 LEFT, RIGHT = [33, 133, 127, 234, 109], [263, 362, 356, 454, 338]
@@ -58,3 +58,13 @@ def test_a_person_is_measured_from_its_own_mean_but_for_the_opening():
     np.testing.assert_allclose(first * spread, [[0 - mean] + [-1] * 6, [0.2 - mean] + [1] * 6], atol=1e-6)
     np.testing.assert_allclose(second[0] * spread, [0.4 - mean] + [0] * 6, atol=1e-6)
     assert np.isnan(second[1]).all()
+
+
+def test_thinned_lips_are_as_much_less_apart_and_as_wide():
+    """The opening is the root of the distance."""
+    distances = np.array([0.0, 0.02, 0.09])
+    shapes = np.column_stack([(np.sqrt(distances) - 0.233) / SHAPE["opening"], np.ones((3, 6))])
+    changed = thinned(shapes, 1.3)
+    apart = (changed[:, 0] * SHAPE["opening"] + 0.233) ** 2
+    np.testing.assert_allclose(apart, distances / 1.3, atol=1e-6)
+    assert np.array_equal(changed[:, 1:], shapes[:, 1:])

@@ -63,6 +63,21 @@ def test_shapes_are_noisy_only_in_training(clips, augment, spread):
     assert abs(np.mean(noise)) < 0.1
 
 
+def test_lips_that_a_smile_makes_thinner_are_told_to_be_less_apart(clips):
+    """By up to 1.3, as much as the picture is squeezed by a smile of 0.6."""
+    dataset = ShapeWav2LipDataset(clips, hparams.override("smile=0.6"), augment=True)
+    factors = []
+    for epoch in range(60):
+        sample = dataset[epoch, 0]
+        frames = np.array(frame_numbers(sample.gt.transpose(0, 1).numpy())[1:])
+        told = sample.indiv_mels[1:, 0].numpy() * SHAPE["opening"] + MEAN_OPENING
+        factors.append((frames / told) ** 2)
+    assert np.allclose(np.ptp(factors, axis=1), 0, atol=1e-3), "alike in all frames of a window"
+    squeezed = np.array([factor.mean() for factor in factors])
+    squeezed = squeezed[squeezed > 1.001]
+    assert 20 <= len(squeezed) <= 40 and 1.25 < squeezed.max() <= 1.301
+
+
 def test_fewer_frames_of_a_window_are_the_same_frames_in_all(clips):
     hp = hparams.override("sample_frames=2,sync_loss_target=0")
     dataset = ShapeWav2LipDataset(clips, hp, augment=True)
