@@ -51,6 +51,15 @@ def mouth_shapes(meshes: np.ndarray) -> np.ndarray:
                      y(_CORNERS), faces[:, _MIDDLE, 2].mean(1)], axis=1)
 
 
+def lip_thickness(meshes: np.ndarray) -> np.ndarray:
+    """(N,) thickness of both lips together, in distances between the sides of the upper face.
+
+    meshes: (N, 478, 3); NaN gives NaN."""
+    faces = upright(meshes)
+    return sum(np.linalg.norm(faces[:, outer] - faces[:, inner], axis=2).mean(1)
+               for outer, inner in ((_OUTER_UPPER, _INNER_UPPER), (_OUTER_LOWER, _INNER_LOWER)))
+
+
 def upright(meshes: np.ndarray) -> np.ndarray:
     """The meshes (N, P, 3) in axes of the upper face: x from its left side in the picture to its
     right, a distance of 1, y down along forehead and nose, z into the head; 0 is amid them."""

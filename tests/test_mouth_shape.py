@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from face_mesh import N_POINTS
-from mouth_shape import SHAPE, mouth_shapes, relative, thinned, upright
+from mouth_shape import SHAPE, lip_thickness, mouth_shapes, relative, thinned, upright
 from models.shapes import N_SHAPE
 
 LEFT, RIGHT = [33, 133, 127, 234, 109], [263, 362, 356, 454, 338]
@@ -43,6 +43,12 @@ def test_the_head_may_turn_move_and_come_near(axis):
     moved = 2.5 * points @ turn(25, axis).T + [300, 200, -40]
     np.testing.assert_allclose(mouth_shapes(moved[None]), mouth_shapes(points[None]), atol=1e-6)
     np.testing.assert_allclose(upright(moved[None]), points[None] / 100, atol=1e-6)
+
+
+def test_lips_are_as_thick_whether_they_are_apart_or_not():
+    """Either is 5 thick, in a face of 100."""
+    found = lip_thickness(np.stack([mesh(opening=0), mesh(opening=20), np.full((N_POINTS, 3), np.nan)]))
+    assert found == pytest.approx([0.1, 0.1, np.nan], nan_ok=True)
 
 
 def test_no_face_no_shape():
