@@ -1,4 +1,5 @@
 """Random changes to a training sample, alike for all its crops, off unless `hparams` asks."""
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -42,7 +43,7 @@ class Augmentation:
     rotation: degrees. warp: (K, K, 2) float32 x, y by which the points of a grid over the box move,
     in box sides, None = nowhere. turn: by which the middle of a face moves sideways against its
     edges, as when a head turns, in quarters of a box side. smile: by which the mouth is wider, relative,
-    its corners raised. lipstick: (4,) B, G, R by the lips'
+    its lips thinner and its corners raised. lipstick: (4,) B, G, R by the lips'
     brightness, and opacity, None = none. color: (3, 4) affine map of BGR in [0, 255], None = unchanged.
     backdrop: the same for what surrounds the face. shade: direction in radians, clockwise from the
     right, and relative rise of the brightness from the centre to the edge.
@@ -238,9 +239,8 @@ def _bent_points(size: int, augmentation: Augmentation) -> np.ndarray:
 
 def _smile(size: int, amount: float) -> np.ndarray:
     """(size, size, 2) float32 x, y by which a pixel lies from where it is taken from, in box sides,
-    for a mouth wider by `amount` and whose corners rise."""
-    x, y = np.meshgrid(*(along.ravel() + 0.5 - centre
-                         for along, centre in zip(_from_centre(size), _MOUTH, strict=True)))
+    for a mouth wider by `amount`, with thinner lips and raised corners."""
+    x, y = _from_point(size, _MOUTH)
     reach_x, reach_y = _SMILE_REACH
     near = np.exp(-((x / reach_x) ** 2 + (y / reach_y) ** 2) / 2)
     away = amount * near * np.stack([-x / (1 + amount * near),
@@ -285,8 +285,7 @@ def _outside_ellipse(size: int, middle: tuple[float, ...], axes: tuple[float, fl
     """(size, size) float32: 0 in an ellipse, rising to 1 between the radii `border` of it.
 
     middle: x and y, and axes: half axes, in box sides."""
-    x, y = (along + np.float32(0.5 - centre)
-            for along, centre in zip(_from_centre(size), middle, strict=True))
+    x, y = _from_point(size, middle)
     begin, whole = border
     return np.clip((np.hypot(x / axes[0], y / axes[1]) - begin) / (whole - begin), 0, 1)
 
@@ -296,6 +295,12 @@ def _shade(size: int, direction: float, rise: float) -> np.ndarray:
     x, y = _from_centre(size)
     factors = 1 + 2 * np.float32(rise) * (np.cos(direction) * x + np.sin(direction) * y)
     return np.repeat(np.clip(factors, 0, None).astype(np.float32)[:, :, None], 3, axis=2)
+
+
+def _from_point(size: int, point: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """x (1, size) and y (size, 1) of the pixels' centres from a point x, y; float32, in box sides."""
+    x, y = _from_centre(size)
+    return x + np.float32(0.5 - point[0]), y + np.float32(0.5 - point[1])
 
 
 def _from_centre(size: int) -> tuple[np.ndarray, np.ndarray]:

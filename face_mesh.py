@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+import media
 from errors import InputError
 
 N_POINTS = 478
@@ -31,3 +32,13 @@ def face_meshes(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             if faces:
                 mesh[:] = [(p.x, p.y, p.z) for p in faces[0].landmark]
             yield mesh * np.array([width, height, width], np.float32)
+
+
+def face_meshes_in(path: str, fps: float | None = None) -> np.ndarray:
+    """(N, 478, 3) `face_meshes` of a video, read at so many frames a second, or of a picture.
+    InputError if it shows no face."""
+    frames = [media.read_image(path)] if media.is_picture(path) else media.read_frames(path, fps=fps)
+    meshes = np.array(list(face_meshes(frames)))
+    if np.isnan(meshes).all():
+        raise InputError(f"{path}: no face in any of its {len(meshes)} frames")
+    return meshes

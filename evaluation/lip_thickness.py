@@ -7,7 +7,7 @@ are found by MediaPipe's face mesh, in the environment that face_mesh.py describ
 """
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,8 @@ import numpy as np
 # Users run this file from anywhere, also as published: cd evaluation && python …
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import media
-from errors import InputError, run_script
-from face_mesh import face_meshes
+from errors import run_script
+from face_mesh import face_meshes_in
 from mouth_shape import lip_thickness
 
 
@@ -35,12 +34,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def thickness_in(path: str) -> float:
     """Median over the frames of a video, or of a picture. InputError if it shows no face."""
-    frames: Iterable[np.ndarray] = ([media.read_image(path)] if media.is_picture(path)
-                                    else media.read_frames(path))
-    meshes = np.stack(list(face_meshes(frames)))
-    if np.isnan(meshes).all():
-        raise InputError(f"{path}: no face in any of its {len(meshes)} frames")
-    return float(np.nanmedian(lip_thickness(meshes)))
+    return float(np.nanmedian(lip_thickness(face_meshes_in(path))))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -16,8 +16,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import media
-from errors import InputError, run_script
-from face_mesh import face_meshes
+from errors import run_script
+from face_mesh import face_meshes_in
 from flag_types import whole_number
 
 # Points of the mesh: the inner lips, above and below, and the bridge of the nose down from the
@@ -64,10 +64,7 @@ def correlation(result: np.ndarray, original: np.ndarray, max_shift: int) -> tup
 
 def lips_in(path: str, fps: float) -> np.ndarray:
     """`lip_distances` of a video. InputError if it shows no face."""
-    distances = lip_distances(face_meshes(media.read_frames(path, fps=fps)))
-    if np.isnan(distances).all():
-        raise InputError(f"{path}: no face in any of its {len(distances)} frames")
-    return distances
+    return lip_distances(face_meshes_in(path, fps))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -3,6 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
+import face_mesh
 from errors import InputError
 from evaluation import lip_thickness
 from test_mouth_shape import mesh
@@ -17,7 +18,7 @@ def meshes(monkeypatch):
             points[[0, 37, 267], 1] = points[[13, 82, 312], 1] - frame.max() / 2
             points[[17, 84, 314], 1] = points[[14, 87, 317], 1] + frame.max() / 2
             yield points if frame.any() else np.full_like(points, np.nan)
-    monkeypatch.setattr(lip_thickness, "face_meshes", face_meshes)
+    monkeypatch.setattr(face_mesh, "face_meshes", face_meshes)
 
 
 def gray(level):
@@ -34,8 +35,8 @@ def face(tmp_path):
 def result(tmp_path, monkeypatch):
     """A video of lips 12 thick, but in one frame 20, and without a face in another."""
     (tmp_path / "result.mp4").write_bytes(b"no picture")
-    monkeypatch.setattr(lip_thickness.media, "read_frames",
-                        lambda path: iter([gray(12), gray(0), gray(20), gray(12)]))
+    monkeypatch.setattr(face_mesh.media, "read_frames",
+                        lambda path, fps: iter([gray(12), gray(0), gray(20), gray(12)]))
     return str(tmp_path / "result.mp4")
 
 
