@@ -14,6 +14,11 @@ FACE_SIDE = 96
 _MOUTH = (0.73, 0.5, 0.2, 0.31)
 _SOFT_EDGE = 1.25
 _BLUR = 13
+# Of what hides it, this share is skin: without it a smile's teeth and lips, blurred to one pale red
+# patch, are drawn as thick lips. Skin is what lies around an ellipse where lips and teeth may be.
+_SKIN = 0.35
+_LIPS = (0.71, 0.5, 0.13, 0.25)
+_LIPS_EDGE = (0.8, 1.2)
 
 
 class Wav2Lip(nn.Module):
@@ -49,15 +54,16 @@ class Wav2Lip(nn.Module):
         self.output_block = nn.Sequential(
             Conv2d(c(80), c(32), 3, 1, 1), nn.Conv2d(c(32), 3, 1), nn.Sigmoid())
         self.register_buffer("mouth_mask", None)
+        self.register_buffer("around_lips", None, persistent=False)
 
     def hide_mouth(self) -> None:
-        """From now on, blur the reference's mouth until nothing tells how it is held; not in the
-        paper. The buffer `mouth_mask` says so in the state dict."""
-        rows, columns = torch.meshgrid(*[torch.arange(FACE_SIDE) + 0.5] * 2, indexing="ij")
-        row, column, height, width = (FACE_SIDE * part for part in _MOUTH)
-        distance = (((rows - row) / height) ** 2 + ((columns - column) / width) ** 2).sqrt()
-        mask = ((_SOFT_EDGE - distance) / (_SOFT_EDGE - 1)).clamp(0, 1)
-        self.mouth_mask = mask.to(self.output_block[1].weight.device)
+        """From now on, blur the reference's mouth, and blend skin in, until nothing tells how it is
+        held; not in the paper. The buffer `mouth_mask` says so in the state dict."""
+        device = self.output_block[1].weight.device
+        mask = ((_SOFT_EDGE - _radius(_MOUTH)) / (_SOFT_EDGE - 1)).clamp(0, 1)
+        begin, whole = _LIPS_EDGE
+        around = ((_radius(_LIPS) - begin) / (whole - begin)).clamp(0, 1)
+        self.mouth_mask, self.around_lips = mask.to(device), around.to(device)
 
     @classmethod
     def from_state_dict(cls, state_dict: Mapping[str, Tensor]) -> "Wav2Lip":
@@ -85,8 +91,8 @@ class Wav2Lip(nn.Module):
     def _generate(self, mel: Tensor, face: Tensor) -> Tensor:
         if self.mouth_mask is not None:
             target, reference = face.split(3, dim=1)
-            face = torch.cat([target, torch.lerp(reference, _blurred(reference),
-                                                 self.mouth_mask.to(face.dtype))], dim=1)
+            hidden = torch.lerp(_blurred(reference), _filled(reference, self.around_lips), _SKIN)
+            face = torch.cat([target, torch.lerp(reference, hidden, self.mouth_mask)], dim=1)
         features = []
         for stage in self.face_encoder_blocks:
             face = stage(face)
@@ -103,6 +109,21 @@ def _blurred(faces: Tensor) -> Tensor:
         padding = tuple(side // 2 for side in kernel)
         faces = F.avg_pool2d(faces, kernel, 1, padding, count_include_pad=False)
     return faces
+
+
+def _filled(faces: Tensor, known: Tensor) -> Tensor:
+    """(N, 3, H, W): each pixel what is known around it, smoothed, of the faces; known: (H, W)."""
+    parts = torch.cat([faces * known, known.expand_as(faces[:, :1])], dim=1)
+    for _ in range(3):
+        parts = _blurred(parts)
+    return parts[:, :3] / parts[:, 3:].clamp(min=1e-6)
+
+
+def _radius(ellipse: tuple[float, ...]) -> Tensor:
+    """(96, 96): how far each pixel's centre lies from the middle of an ellipse, by the ellipse."""
+    rows, columns = torch.meshgrid(*[torch.arange(FACE_SIDE) + 0.5] * 2, indexing="ij")
+    row, column, height, width = (FACE_SIDE * part for part in ellipse)
+    return (((rows - row) / height) ** 2 + ((columns - column) / width) ** 2).sqrt()
 
 
 def _upsample(c_in: int, c_out: int) -> Conv2dTranspose:

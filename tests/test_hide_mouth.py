@@ -54,6 +54,38 @@ def test_the_mask_is_the_mouth_of_the_box(generator):
     np.testing.assert_array_equal(mask, mask[:, ::-1])
 
 
+def seen_reference(generator, reference):
+    """What the network is shown in place of a reference (3, 96, 96)."""
+    seen = []
+    hook = generator.face_encoder_blocks[0].register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0][0, 3:]))
+    with torch.no_grad():
+        generator(torch.zeros(1, 1, 80, 16), torch.cat([torch.zeros_like(reference), reference])[None])
+    hook.remove()
+    return seen[0]
+
+
+def test_a_third_of_what_hides_it_is_skin_from_around(generator):
+    skin, teeth = torch.tensor([0.4, 0.5, 0.7]), torch.tensor([0.9, 0.9, 0.9])
+    smile = skin[:, None, None].repeat(1, 96, 96)
+    smile[:, 62:74, 32:64] = teeth[:, None, None]
+    seen = seen_reference(generator, smile)
+    share = 12 / 13 * 0.65      # of the 13 rows around row 68, 12 show teeth
+    torch.testing.assert_close(seen[:, 68, 48], share * teeth + (1 - share) * skin,
+                               rtol=0, atol=1e-4)
+    torch.testing.assert_close(seen[:, 84, 48], skin)
+    assert torch.equal(seen[:, :40], smile[:, :40])
+
+
+def test_skin_is_taken_from_where_it_is_nearest(generator):
+    left, right = 0.2, 0.8
+    face = torch.full((3, 96, 96), left)
+    face[:, :, 48:] = right
+    seen = seen_reference(generator, face)[0, 68]
+    # Blurred, columns 30 and 65 are as they were; skin from beyond the edge pulls little at them.
+    assert left < seen[30] < left + 0.05 and right - 0.05 < seen[65] < right
+
+
 def test_the_state_dict_says_so(generator, inputs):
     again = Wav2Lip.from_state_dict(generator.state_dict()).eval()
     with torch.no_grad():
