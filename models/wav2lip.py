@@ -55,6 +55,7 @@ class Wav2Lip(nn.Module):
             Conv2d(c(80), c(32), 3, 1, 1), nn.Conv2d(c(32), 3, 1), nn.Sigmoid())
         self.register_buffer("mouth_mask", None)
         self.register_buffer("around_lips", None, persistent=False)
+        self.register_buffer("blur", None, persistent=False)
 
     def hide_mouth(self) -> None:
         """From now on, blur the reference's mouth, and blend skin in, until nothing tells how it is
@@ -64,6 +65,7 @@ class Wav2Lip(nn.Module):
         begin, whole = _LIPS_EDGE
         around = ((_radius(_LIPS) - begin) / (whole - begin)).clamp(0, 1)
         self.mouth_mask, self.around_lips = mask.to(device), around.to(device)
+        self.blur = _blur().to(device)
 
     @classmethod
     def from_state_dict(cls, state_dict: Mapping[str, Tensor]) -> "Wav2Lip":
@@ -91,8 +93,7 @@ class Wav2Lip(nn.Module):
     def _generate(self, mel: Tensor, face: Tensor) -> Tensor:
         if self.mouth_mask is not None:
             target, reference = face.split(3, dim=1)
-            hidden = torch.lerp(_blurred(reference), _filled(reference, self.around_lips), _SKIN)
-            face = torch.cat([target, torch.lerp(reference, hidden, self.mouth_mask)], dim=1)
+            face = torch.cat([target, self._without_mouth(reference)], dim=1)
         features = []
         for stage in self.face_encoder_blocks:
             face = stage(face)
@@ -102,21 +103,22 @@ class Wav2Lip(nn.Module):
             x = torch.cat([stage(x), feature], dim=1)
         return self.output_block(x)
 
+    def _without_mouth(self, faces: Tensor) -> Tensor:
+        """Faces (N, 3, 96, 96) with their mouths hidden."""
+        with torch.autocast(faces.device.type, enabled=False):
+            blurred = self.blur @ faces @ self.blur.T
+            wide = torch.linalg.matrix_power(self.blur, 3)
+            skin = (wide @ (faces * self.around_lips) @ wide.T
+                    / (wide @ self.around_lips @ wide.T).clamp(min=1e-6))
+            return torch.lerp(faces, torch.lerp(blurred, skin, _SKIN), self.mouth_mask)
 
-def _blurred(faces: Tensor) -> Tensor:
-    """(N, 3, H, W): each pixel the mean of a square around it, as far as that lies in the face."""
-    for kernel in ((_BLUR, 1), (1, _BLUR)):
-        padding = tuple(side // 2 for side in kernel)
-        faces = F.avg_pool2d(faces, kernel, 1, padding, count_include_pad=False)
-    return faces
 
-
-def _filled(faces: Tensor, known: Tensor) -> Tensor:
-    """(N, 3, H, W): each pixel what is known around it, smoothed, of the faces; known: (H, W)."""
-    parts = torch.cat([faces * known, known.expand_as(faces[:, :1])], dim=1)
-    for _ in range(3):
-        parts = _blurred(parts)
-    return parts[:, :3] / parts[:, 3:].clamp(min=1e-6)
+def _blur() -> Tensor:
+    """(96, 96) B such that B @ picture @ B.T has, for each pixel, the mean of a square around it, as
+    far as that lies in the picture."""
+    pixels = torch.arange(FACE_SIDE)
+    near = ((pixels[:, None] - pixels).abs() <= _BLUR // 2).float()
+    return near / near.sum(1, keepdim=True)
 
 
 def _radius(ellipse: tuple[float, ...]) -> Tensor:
