@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                                   weight_decay=hp.weight_decay)
     state = TrainingState(network, optimizer, arithmetic)
     if args.checkpoint_path:
-        state.restore(args.checkpoint_path)
+        state.restore(args.checkpoint_path, args.max_steps)
     folder = CheckpointFolder(Path(args.checkpoint_dir), ranks, args.keep_last)
     metrics = TrainingLog(args.checkpoint_dir, _COLUMNS, state.global_step, enabled=ranks.is_main)
     log.info("training %s on %d clips from step %d on %s", describe(network), len(train_clips),

@@ -182,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.disc_checkpoint_path:
         disc_state.restore(args.disc_checkpoint_path)
     if args.checkpoint_path:
-        state.restore(args.checkpoint_path)
+        state.restore(args.checkpoint_path, args.max_steps)
     folders = [CheckpointFolder(Path(args.checkpoint_dir), ranks, args.keep_last, prefix)
                for prefix in ("checkpoint_", "disc_checkpoint_")]
     metrics = TrainingLog(args.checkpoint_dir, _COLUMNS, state.global_step, enabled=ranks.is_main)

@@ -44,7 +44,7 @@ def train_on_shapes(network: nn.Module, train_set: ClipDataset, val_set: ClipDat
                                   weight_decay=hp.weight_decay)
     state = TrainingState(network, optimizer, arithmetic)
     if args.checkpoint_path:
-        state.restore(args.checkpoint_path)
+        state.restore(args.checkpoint_path, args.max_steps)
     folder = CheckpointFolder(Path(args.checkpoint_dir), ranks, args.keep_last)
     metrics = TrainingLog(args.checkpoint_dir, _COLUMNS, state.global_step, enabled=ranks.is_main)
     validation = validation_loader(val_set, batch_size, hp.eval_batches, ranks)

@@ -50,14 +50,20 @@ class TrainingState:
                 "samples": self.samples, "best": self.best, "extra": dict(self.extra),
                 "scaler": self.arithmetic.scaler.state_dict(), "rng": torch.get_rng_state()}
 
-    def restore(self, path: str | Path) -> None:
+    def restore(self, path: str | Path, max_steps: int | None = None) -> None:
         """Take optimiser, counters and RNG from the checkpoint whose weights `network` holds.
 
-        A published checkpoint brings step and optimiser, a bare state dict neither."""
+        A published checkpoint brings step and optimiser, a bare state dict neither. CheckpointError
+        if there is none, or one that does not fit, or one that is at `max_steps` already."""
         saved = checkpoint.load(path)
         if not saved.get("optimizer"):      # some published files have None
             log.info("%s holds weights only: training starts at step 0 from them", path)
             return
+        step = saved.get("global_step", 0)
+        if max_steps is not None and step >= max_steps:
+            raise CheckpointError(f"{path} is at step {step} already, --max_steps is {max_steps}: "
+                                  "ask for more, or start at step 0 from its weights alone "
+                                  "(export_weights.py)")
         decays = [group["weight_decay"] for group in self.optimizer.param_groups]
         try:
             self.optimizer.load_state_dict(saved["optimizer"])
@@ -67,7 +73,7 @@ class TrainingState:
         # Like the rate, which every step sets, a hyper-parameter of this run, not of the saved one.
         for group, decay in zip(self.optimizer.param_groups, decays, strict=True):
             group["weight_decay"] = decay
-        self.global_step = saved.get("global_step", 0)
+        self.global_step = step
         self.global_epoch = saved.get("global_epoch", 0)
         self.samples = saved.get("samples", 0)
         self.best = saved.get("best", self.best)

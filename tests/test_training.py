@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ import color_syncnet_train
 import hq_wav2lip_train
 import shape_expert_train
 import wav2lip_train
+from checkpoint import CheckpointError
 from drawn_clips import SAMPLES_PER_FRAME, draw_data_set
 from errors import InputError
 from losses import cosine_loss
@@ -88,6 +90,8 @@ def test_expert_resumes_exactly(data, tmp_path, loss):
     color_syncnet_train.main([*flags, "--checkpoint_dir", str(halves), "--max_steps", "5",
                               "--checkpoint_path", str(halves / "checkpoint_step000000002.pth")])
     assert_same_run(whole, halves, "checkpoint_step000000005.pth")
+    assert_ended(color_syncnet_train, [*flags, "--checkpoint_path",
+                                       str(whole / "checkpoint_step000000005.pth")], halves)
 
 
 @pytest.mark.parametrize("script", GENERATORS)
@@ -108,6 +112,13 @@ def test_generator_resumes_exactly_with_its_sync_weight(data, expert, tmp_path, 
         assert_same_run(whole, halves, name)
     weights = [float(row["syncnet_wt"]) for row in metrics(whole)]
     assert weights == [0, 0.02, 0.02, 0.02]
+    assert_ended(script, [*flags, *resume], halves)
+
+
+def assert_ended(script: ModuleType, flags: list[str], folder: Path) -> None:
+    """A training that has taken more than the steps asked for does not go on for ever."""
+    with pytest.raises(CheckpointError, match="already, --max_steps is 1"):
+        script.main([*flags, "--checkpoint_dir", str(folder), "--max_steps", "1"])
 
 
 def assert_same_run(whole: Path, halves: Path, last: str) -> None:
@@ -418,6 +429,8 @@ def test_what_hears_shapes_resumes_exactly(shaped_data, tmp_path):
     audio_encoder_train.main([*flags, "--checkpoint_dir", str(halves), "--max_steps", "4",
                               "--checkpoint_path", str(halves / "checkpoint_step000000002.pth")])
     assert_same_run(whole, halves, "checkpoint_step000000004.pth")
+    assert_ended(audio_encoder_train, [*flags, "--checkpoint_path",
+                                       str(whole / "checkpoint_step000000004.pth")], halves)
     untaught = tmp_path / "untaught.pth"
     checkpoint.save(untaught, Wav2Lip(0.0625).state_dict())
     with pytest.raises(InputError, match="holds a Wav2Lip generator"):

@@ -82,6 +82,16 @@ def test_published_checkpoint_and_bare_weights_restore(tmp_path):
         assert again.global_step == step
 
 
+@pytest.mark.parametrize("max_steps", [1, 2])
+def test_checkpoint_with_no_step_left_is_refused(tmp_path, max_steps):
+    state = make_state()
+    train(state, 2)
+    checkpoint.save(tmp_path / "a.pth", state.payload())
+    with pytest.raises(CheckpointError, match=f"at step 2 already, --max_steps is {max_steps}"):
+        make_state().restore(tmp_path / "a.pth", max_steps)
+    make_state().restore(tmp_path / "a.pth", 3)
+
+
 def test_optimizer_of_another_network_is_refused(tmp_path):
     state = make_state()
     payload = state.payload()
