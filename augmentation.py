@@ -30,7 +30,7 @@ _LIPS_AXES = (0.27, 0.17)   # half axes of the ellipse about _MOUTH that holds l
 _LIPS_BORDER = (0.75, 1.25)     # where it begins to fade and is gone, in radii of that ellipse
 _LIPS_REDDER = (0.01, 0.06)     # than skin, in shares of the brightness: surely not lips, surely lips
 _DARKEST = 30               # sum of a pixel's channels under which its hue says little
-_LIPSTICK = np.array([[0.3, 0.2, 1.0, 0.5], [0.9, 0.6, 1.0, 1.0]])  # B, G, R, opacity: least, greatest
+_LIPSTICK = np.array([[0.2, 0.2, 1.0, 0.5], [0.7, 0.6, 1.0, 1.0]])  # B, G, R, opacity: least, greatest
 _LIPSTICK_LIGHT = (0.7, 1.2)    # its brightness, by the lips'
 _EQ_WAVES = 3               # half waves over the mel channels, at most, of a draw's equaliser
 
