@@ -16,7 +16,7 @@ _SOFT_EDGE = 1.25
 _BLUR = 13
 # Of what hides it, this share is skin: without it a smile's teeth and lips, blurred to one pale red
 # patch, are drawn as thick lips. Skin is what lies around an ellipse where lips and teeth may be.
-_SKIN = 0.35
+_SKIN = 0.5
 _LIPS = (0.71, 0.5, 0.13, 0.25)
 _LIPS_EDGE = (0.8, 1.2)
 
