@@ -10,9 +10,9 @@ from .conv import (Conv2d, Conv2dTranspose, PlainConv2d, audio_encoder, channel_
 
 FACE_SIDE = 96
 # The mouth that `hide_mouth` hides, an ellipse: the row and column of its middle, half its height
-# and width, in box sides. Its edge is soft out to _SOFT_EDGE times these; _BLUR is in pixels.
+# and width, in box sides. Its edge is soft between _MOUTH_EDGE times these; _BLUR is in pixels.
 _MOUTH = (0.73, 0.5, 0.2, 0.31)
-_SOFT_EDGE = 1.25
+_MOUTH_EDGE = (1.0, 1.25)
 _BLUR = 13
 # Of what hides it, this share is skin: without it a smile's teeth and lips, blurred to one pale red
 # patch, are drawn as thick lips. Skin is what lies around an ellipse where lips and teeth may be.
@@ -61,10 +61,8 @@ class Wav2Lip(nn.Module):
         """From now on, blur the reference's mouth, and blend skin in, until nothing tells how it is
         held; not in the paper. The buffer `mouth_mask` says so in the state dict."""
         device = self.output_block[1].weight.device
-        mask = ((_SOFT_EDGE - _radius(_MOUTH)) / (_SOFT_EDGE - 1)).clamp(0, 1)
-        begin, whole = _LIPS_EDGE
-        around = ((_radius(_LIPS) - begin) / (whole - begin)).clamp(0, 1)
-        self.mouth_mask, self.around_lips = mask.to(device), around.to(device)
+        self.mouth_mask = 1 - _outside(_MOUTH, _MOUTH_EDGE).to(device)
+        self.around_lips = _outside(_LIPS, _LIPS_EDGE).to(device)
         self.blur = _blur().to(device)
 
     @classmethod
@@ -121,11 +119,13 @@ def _blur() -> Tensor:
     return near / near.sum(1, keepdim=True)
 
 
-def _radius(ellipse: tuple[float, ...]) -> Tensor:
-    """(96, 96): how far each pixel's centre lies from the middle of an ellipse, by the ellipse."""
+def _outside(ellipse: tuple[float, ...], edge: tuple[float, float]) -> Tensor:
+    """(96, 96): 0 in an ellipse, rising to 1 between the radii `edge` of it."""
     rows, columns = torch.meshgrid(*[torch.arange(FACE_SIDE) + 0.5] * 2, indexing="ij")
     row, column, height, width = (FACE_SIDE * part for part in ellipse)
-    return (((rows - row) / height) ** 2 + ((columns - column) / width) ** 2).sqrt()
+    radius = (((rows - row) / height) ** 2 + ((columns - column) / width) ** 2).sqrt()
+    begin, whole = edge
+    return ((radius - begin) / (whole - begin)).clamp(0, 1)
 
 
 def _upsample(c_in: int, c_out: int) -> Conv2dTranspose:
