@@ -9,9 +9,11 @@ from .conv import (Conv2d, Conv2dTranspose, PlainConv2d, audio_encoder, channel_
                    lower_half, residual)
 
 FACE_SIDE = 96
-# The mouth that `hide_mouth` hides, an ellipse: the row and column of its middle, half its height
-# and width, in box sides. Its edge is soft between _MOUTH_EDGE times these; _BLUR is in pixels.
+# What `hide_mouth` hides, two ellipses: the row and column of the middle, half the height and width,
+# in box sides, of the mouth, and of the folds of a smile beside and above it, which tell as much.
+# Their edge is soft between _MOUTH_EDGE times these; _BLUR is in pixels.
 _MOUTH = (0.73, 0.5, 0.2, 0.31)
+_FOLDS = (0.65, 0.5, 0.1, 0.38)
 _MOUTH_EDGE = (1.0, 1.25)
 _BLUR = 13
 # Of what hides it, this share is skin: without it a smile's teeth and lips, blurred to one pale red
@@ -61,7 +63,8 @@ class Wav2Lip(nn.Module):
         """From now on, blur the reference's mouth, and blend skin in, until nothing tells how it is
         held; not in the paper. The buffer `mouth_mask` says so in the state dict."""
         device = self.output_block[1].weight.device
-        self.mouth_mask = 1 - _outside(_MOUTH, _MOUTH_EDGE).to(device)
+        visible = _outside(_MOUTH, _MOUTH_EDGE) * _outside(_FOLDS, _MOUTH_EDGE)
+        self.mouth_mask = 1 - visible.to(device)
         self.around_lips = _outside(_LIPS, _LIPS_EDGE).to(device)
         self.blur = _blur().to(device)
 

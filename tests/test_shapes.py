@@ -14,7 +14,8 @@ def parts():
     return fill(ShapeWav2Lip(WIDTH)).eval(), fill(SoundToShape(WIDTH)).eval()
 
 
-@pytest.mark.parametrize("gain, opening", [(1.0, 0.0), (1.5, 0.0), (1.5, 0.4)])
+@pytest.mark.parametrize("gain, opening", [
+    (1.0, 0.0), (1.5, 0.0), (1.5, 0.4), ((2.5, 1.6, 1.1, 1.0, 0.9, 0.8, 0.7), 0.4)])
 @torch.no_grad()
 def test_together_they_draw_what_they_draw_in_turn(parts, uniform, gain, opening):
     generator, ear = parts
@@ -24,7 +25,7 @@ def test_together_they_draw_what_they_draw_in_turn(parts, uniform, gain, opening
     assert whole.state_dict().keys() == Wav2Lip(WIDTH).state_dict().keys()
     shapes = ear(mel)
     assert shapes.shape == (3, 7)
-    told = gain * shapes - opening * torch.from_numpy(SHUT)
+    told = torch.tensor(gain) * shapes - opening * torch.from_numpy(SHUT)
     torch.testing.assert_close(whole(mel, face), generator(told, face), rtol=0, atol=1e-5)
     assert (whole(mel, face) - whole(mel.flip(0), face)).abs().max() > 1e-3
 
