@@ -18,7 +18,7 @@ import audio
 from atomic_file import whole_file
 from errors import InputError
 from hparams import HParams, get_image_list, hparams
-from mouth_shape import SHAPE, SHAPE_FILE
+from mouth_shape import MEAN_FILE, SHAPE, SHAPE_FILE
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +100,22 @@ class Clip:
             raise DataError(f"{path} has the shape {shapes.shape}, not that of this clip: delete "
                             "it and run measure_mouths.py again")
         return shapes
+
+    def load_mean_shape(self) -> np.ndarray | None:
+        """(7,) the person's mean mouth shape, where the clip shows a still picture; else None.
+        DataError if mean_shape.npy is damaged."""
+        path = self.folder / MEAN_FILE
+        try:
+            mean = np.load(path)
+        except FileNotFoundError:
+            return None
+        except (ValueError, EOFError) as error:
+            raise DataError(f"{path} is damaged ({error}): delete the clip's {SHAPE_FILE} and run "
+                            "measure_mouths.py --stills again") from None
+        if mean.shape != (len(SHAPE),):
+            raise DataError(f"{path} has the shape {mean.shape}: delete the clip's {SHAPE_FILE} and "
+                            "run measure_mouths.py --stills again")
+        return mean
 
     def _make_mel(self) -> np.ndarray:
         path = self.folder / "mel.npy"

@@ -3,6 +3,8 @@
     mesh/bin/python measure_mouths.py --data_root lrs2/main --preprocessed_root lrs2_preprocessed
 
 writes shape.npy into every clip's folder, for training with the hyper-parameter `mouth_shapes`.
+With --stills, for clips of still_videos.py, also mean_shape.npy: how the person's mouth would be on
+average, which one picture cannot tell.
 It runs in the environment that face_mesh.py describes, one process a CPU core.
 """
 import argparse
@@ -12,7 +14,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from clip_record import ClipRecord, read_record
 from errors import InputError, run_script
 from face_mesh import face_meshes
 from hparams import hparams
-from mouth_shape import SHAPE_FILE, mouth_shapes
+from mouth_shape import MEAN_FILE, SHAPE_FILE, expected_mean, mouth_shapes
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--data_root", required=True, type=Path, help="the videos, as preprocess.py was given them")
     add("--preprocessed_root", required=True, type=Path, help="the clips that it made of them")
+    add("--stills", action="store_true", help="the videos are those of still_videos.py")
     return parser.parse_args(argv)
 
 
@@ -52,15 +55,21 @@ def unmeasured_clips(preprocessed_root: Path) -> dict[str, dict[Path, ClipRecord
     return found
 
 
-def measure(video: Path, clips: dict[Path, ClipRecord]) -> str | None:
+def measure(video: Path, clips: dict[Path, ClipRecord], still: bool) -> str | None:
     """Write the shapes of a video's clips; what is wrong with it, where it is of no use."""
     last = max(record.first_frame + record.frames for record in clips.values())
     try:
         frames = islice(media.read_frames(video, fps=hparams.fps), last)
-        shapes = mouth_shapes(np.stack(list(face_meshes(frames))))
+        meshes = np.stack(list(face_meshes(frames)))
     except InputError as error:
         return str(error)
+    if still and np.isnan(meshes).all():
+        return f"{video}: no face in it"
+    shapes = mouth_shapes(meshes)
     for folder, record in clips.items():
+        if still:
+            with whole_file(folder / MEAN_FILE) as file:
+                np.save(file, expected_mean(meshes))
         with whole_file(folder / SHAPE_FILE) as file:
             np.save(file, shapes[record.first_frame:][:record.frames])
     return None
@@ -77,8 +86,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     videos = [args.data_root / source for source in work]
     # MediaPipe does not survive a fork.
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        problems = list(tqdm(pool.map(measure, videos, work.values()), "measuring", len(work),
-                             unit="video"))
+        measured = pool.map(measure, videos, work.values(), repeat(args.stills))
+        problems = list(tqdm(measured, "measuring", len(work), unit="video"))
     for problem, count in Counter(filter(None, problems)).most_common():
         log.info("failed: %d %s", count, problem)
     log.info("%d clips measured", sum(len(clips) for clips, problem

@@ -142,13 +142,14 @@ def _silence(mels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def relative_shapes(clips: Sequence[Clip]) -> list[np.ndarray]:
     """Each clip's mouth shapes (N, 7), relative to those of all the clips in the same folder: of
-    one person, as in LRS2's layout."""
+    one person, as in LRS2's layout; a still picture's to what is written as its person's mean."""
     people: dict[Path, list[int]] = defaultdict(list)
     for index, clip in enumerate(clips):
         people[clip.folder.parent].append(index)
     shapes = [clip.load_shapes() for clip in clips]
     for indices in people.values():
-        for index, shape in zip(indices, relative([shapes[i] for i in indices]), strict=True):
+        mean = clips[indices[0]].load_mean_shape()
+        for index, shape in zip(indices, relative([shapes[i] for i in indices], mean), strict=True):
             shapes[index] = shape
     return shapes
 

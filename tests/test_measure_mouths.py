@@ -10,7 +10,7 @@ import measure_mouths
 from errors import InputError
 from face_mesh import N_POINTS
 from media_clips import make_clip
-from mouth_shape import SHAPE_FILE, mouth_shapes
+from mouth_shape import MEAN_FILE, SHAPE_FILE, expected_mean, mouth_shapes
 
 
 def write_record(folder, source, first_frame, frames):
@@ -51,6 +51,24 @@ def test_each_clip_has_the_shapes_of_its_frames(meshes, tmp_path, caplog):
     caplog.clear()
     measure_mouths.main(flags)
     assert "0 clips measured" in caplog.text
+
+
+def test_a_still_clip_also_has_the_mean_of_its_person(meshes, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    (tmp_path / "videos/a").mkdir(parents=True)
+    make_clip(tmp_path / "videos/a/00000.mp4", [np.zeros((64, 64, 3), np.uint8)] * 20)
+    write_record(tmp_path / "clips/a/00000", "a/00000.mp4", 0, 20)
+    flags = ["--data_root", str(tmp_path / "videos"), "--preprocessed_root",
+             str(tmp_path / "clips"), "--stills"]
+    with monkeypatch.context() as faceless:
+        faceless.setattr(measure_mouths, "face_meshes",
+                         lambda frames: (np.full((N_POINTS, 3), np.nan) for _ in frames))
+        measure_mouths.main(flags)
+    assert "00000.mp4: no face" in caplog.text and "0 clips measured" in caplog.text
+    measure_mouths.main(flags)
+    found = np.load(tmp_path / "clips/a/00000" / MEAN_FILE)
+    np.testing.assert_array_equal(found, expected_mean(np.stack([mesh_of(n) for n in range(20)])))
+    assert np.load(tmp_path / "clips/a/00000" / SHAPE_FILE).shape == (20, 7)
 
 
 def test_folders_that_are_not_there_are_named(meshes, tmp_path):

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from face_mesh import N_POINTS
-from mouth_shape import SHAPE, lip_thickness, mouth_shapes, relative, thinned, upright
+from mouth_shape import (SHAPE, expected_mean, lip_thickness, mouth_shapes, relative, thinned,
+                         upright)
 from models.shapes import N_SHAPE
 
 LEFT, RIGHT = [33, 133, 127, 234, 109], [263, 362, 356, 454, 338]
@@ -64,6 +65,24 @@ def test_a_person_is_measured_from_its_own_mean_but_for_the_opening():
     np.testing.assert_allclose(first * spread, [[0 - mean] + [-1] * 6, [0.2 - mean] + [1] * 6], atol=1e-6)
     np.testing.assert_allclose(second[0] * spread, [0.4 - mean] + [0] * 6, atol=1e-6)
     assert np.isnan(second[1]).all()
+
+
+def test_a_picture_is_measured_from_the_mean_it_comes_with_but_for_the_opening():
+    spread = list(SHAPE.values())
+    found, = relative([np.array([[0.4] + [2.0] * 6])], np.array([0.9] + [1.5] * 6))
+    np.testing.assert_allclose(found[0] * spread, [0.4 - 0.233] + [0.5] * 6, atol=1e-6)
+
+
+def test_a_mouth_is_expected_lower_under_a_nose_that_ends_lower():
+    """Lips and chin by more than the nose, for such a face is longer; frames without one are left out."""
+    short, long = mesh(), mesh()
+    short[2, 1], long[2, 1] = 62.5, 66.5
+    low = expected_mean(np.stack([np.full((N_POINTS, 3), np.nan), long]))
+    mean = expected_mean(short[None])
+    assert mean == pytest.approx([0.233, 0.537, 0.759, 1.016, 1.274, 0.807, 0.105])
+    gained = dict(zip(SHAPE, low - mean, strict=True))
+    assert all(0.04 < gained[part] < 0.07 for part in ("upper lip", "lower lip", "chin", "corners"))
+    assert gained["opening"] == gained["lips"] == 0
 
 
 def test_thinned_lips_are_as_much_less_apart_and_as_wide():

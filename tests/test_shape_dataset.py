@@ -6,9 +6,10 @@ import torch
 import audio
 from clips import DataError, check_clips
 from hparams import hparams
-from mouth_shape import SHAPE, SHAPE_FILE, SHUT
+from mouth_shape import MEAN_FILE, SHAPE, SHAPE_FILE, SHUT
 from numbered_clips import frame_numbers, mel_start, write_clip
-from shape_dataset import ShapeWav2LipDataset, SoundShapeDataset, load_utterances
+from shape_dataset import (ShapeWav2LipDataset, SoundShapeDataset, load_utterances,
+                           relative_shapes)
 from test_dataset import MEL_STARTS
 
 UNSEEN = 11
@@ -201,3 +202,20 @@ def test_spoken_folders_that_lack_something_are_named(spoken, tmp_path):
     (spoken / "voice" / "0000.lab").unlink()
     with pytest.raises(DataError, match="0000.lab"):
         load_utterances(spoken)
+
+
+def test_a_still_clip_is_told_relative_to_its_persons_mean_not_to_itself(clips):
+    folder = clips[0].folder
+    np.save(folder / SHAPE_FILE, np.full((30, 7), 0.5))
+    np.save(folder / MEAN_FILE, np.full(7, 0.4))
+    still, = relative_shapes(clips[:1])
+    spread = np.array(list(SHAPE.values()))
+    np.testing.assert_allclose(still * spread, [[0.5 - MEAN_OPENING] + [0.1] * 6] * 30, atol=1e-6)
+
+
+@pytest.mark.parametrize("content, problem", [(b"no array", "damaged"), (np.zeros(6), "shape")])
+def test_a_damaged_mean_is_named(clips, content, problem):
+    path = clips[0].folder / MEAN_FILE
+    path.write_bytes(content) if isinstance(content, bytes) else np.save(path, content)
+    with pytest.raises(DataError, match=f"{MEAN_FILE} .*{problem}.*--stills"):
+        relative_shapes(clips)
