@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("inference")
 
 CONTAINERS = (".mp4", ".mkv", ".mov", ".webm")
-CHECKPOINT = Path(__file__).parent / "checkpoints" / "wav2lip_full.safetensors"
+CHECKPOINT = Path(__file__).parent / "checkpoints" / "wav2lip_light.safetensors"
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--checkpoint_path", default=str(CHECKPOINT),
         help="weights of the generator: .pth, TorchScript archive or .safetensors; the default is "
-        "this project's of full width, wav2lip_light beside it is faster")
+        "this project's light one; wav2lip_full beside it has the published width")
     add("--face", required=True, help="video or picture with the face")
     add("--audio", required=True, help="any file with sound, videos included")
     add("--outfile", default="results/result_voice.mp4",
