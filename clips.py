@@ -89,13 +89,10 @@ class Clip:
         face was found. DataError without shape.npy or where it is damaged."""
         path = self.folder / SHAPE_FILE
         try:
-            shapes = np.load(path)
+            shapes = _load_measured(path, "delete it and run measure_mouths.py again")
         except FileNotFoundError:
             raise DataError(f"{self.folder} has no {SHAPE_FILE}: run measure_mouths.py on the data "
                             "set, or leave mouth_shapes out") from None
-        except (ValueError, EOFError) as error:
-            raise DataError(f"{path} is damaged ({error}): delete it and run measure_mouths.py "
-                            "again") from None
         if shapes.ndim != 2 or shapes.shape[1] != len(SHAPE) or len(shapes) <= self.frames[-1]:
             raise DataError(f"{path} has the shape {shapes.shape}, not that of this clip: delete "
                             "it and run measure_mouths.py again")
@@ -105,16 +102,13 @@ class Clip:
         """(7,) the person's mean mouth shape, where the clip shows a still picture; else None.
         DataError if mean_shape.npy is damaged."""
         path = self.folder / MEAN_FILE
+        remedy = f"delete the clip's {SHAPE_FILE} and run measure_mouths.py --stills again"
         try:
-            mean = np.load(path)
+            mean = _load_measured(path, remedy)
         except FileNotFoundError:
             return None
-        except (ValueError, EOFError) as error:
-            raise DataError(f"{path} is damaged ({error}): delete the clip's {SHAPE_FILE} and run "
-                            "measure_mouths.py --stills again") from None
         if mean.shape != (len(SHAPE),):
-            raise DataError(f"{path} has the shape {mean.shape}: delete the clip's {SHAPE_FILE} and "
-                            "run measure_mouths.py --stills again")
+            raise DataError(f"{path} has the shape {mean.shape}: {remedy}")
         return mean
 
     def _make_mel(self) -> np.ndarray:
@@ -244,6 +238,14 @@ def _mel_frames(folder: Path, hp: HParams) -> int:
     with wave.open(str(folder / "audio.wav")) as file:
         samples = file.getnframes() * hp.sample_rate // file.getframerate()
     return 1 + samples // hp.hop_size
+
+
+def _load_measured(path: Path, remedy: str) -> np.ndarray:
+    """What measure_mouths.py wrote. FileNotFoundError; DataError if it is damaged."""
+    try:
+        return np.load(path)
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path} is damaged ({error}): {remedy}") from None
 
 
 def _map_npy(path: Path) -> np.ndarray:
