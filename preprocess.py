@@ -30,11 +30,9 @@ from face_detection import load_detector
 from gpu_server import GpuNetworks, GpuServer, RemoteDetector
 from hparams import hparams
 from line_table import LineTable
+from media import VIDEO_ENDINGS
 from sync_correction import CSV_HEADER, MIN_CONFIDENCE, SyncExpert, csv_fields
 from worker_pool import run_tasks
-
-VIDEO_ENDINGS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts",
-                 ".wmv", ".flv", ".3gp", ".ogv"}
 
 log = logging.getLogger("preprocess")
 

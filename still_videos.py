@@ -60,9 +60,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         silence = Path(folder) / "silence.wav"
         wavfile.write(silence, hparams.sample_rate, np.zeros(hparams.sample_rate, np.int16))
         for file in tqdm(files, "writing", unit="picture"):
-            person = file.relative_to(args.picture_root).as_posix().replace("/", "_")
+            person = args.out / file.relative_to(args.picture_root)
             try:
-                write_still(file, args.out / person / "00000.mp4", silence)
+                write_still(file, person / "00000.mp4", silence)
             except media.MediaError as error:
                 log.info("failed: %s", error)
             else:

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from errors import InputError
-
-VIDEO_ENDINGS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg"}
+from media import VIDEO_ENDINGS
 
 
 class Pair(NamedTuple):

@@ -18,6 +18,9 @@ from errors import InputError
 
 logger = logging.getLogger(__name__)
 
+VIDEO_ENDINGS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts",
+                 ".wmv", ".flv", ".3gp", ".ogv"}
+
 QUARTER_TURNS = {
     (1, 0, 0, 1): None,
     (0, 1, -1, 0): cv2.ROTATE_90_CLOCKWISE,

@@ -22,7 +22,7 @@ def test_a_picture_becomes_a_video_of_itself_in_which_nothing_moves(tmp_path, ca
     still_videos.main(["--picture_root", str(tmp_path / "in"), "--out", str(tmp_path / "out")])
     videos = sorted(path.relative_to(tmp_path / "out").as_posix()
                     for path in (tmp_path / "out").rglob("*.*") if path.is_file())
-    assert videos == ["7.png/00000.mp4", "more_7.png/00000.mp4"]
+    assert videos == ["7.png/00000.mp4", "more/7.png/00000.mp4"]
     assert "LICENCE" in caplog.text and "empty.jpg" in caplog.text
     assert "2 of 4 files written" in caplog.text
     frames = np.stack(list(media.read_frames(tmp_path / "out" / videos[0])))

@@ -1,0 +1,163 @@
+"""A picture that tells where each of its pixels came from, bent as a head turns or is another's."""
+import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+import media
+import varied_heads
+from errors import InputError
+from media_clips import make_clip
+from varied_heads import Head, draw_head, varied
+
+SIZE = 256
+SILENCE = np.zeros((1, 3200), np.float32)
+NOSE_TIP, NOSE_END, CHIN, LEFT_EAR, RIGHT_EAR = 4, 2, 152, 234, 454
+LEFT_CORNER, RIGHT_CORNER, UPPER_LIP, LOWER_LIP = 61, 291, 0, 17
+IN_FRONT = [NOSE_TIP, 9, LEFT_CORNER, RIGHT_CORNER, UPPER_LIP, LOWER_LIP, 50, 280, 199]
+
+
+@pytest.fixture(scope="module")
+def data():
+    with np.load(Path(__file__).parent / "data/face_mesh.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture()
+def mesh(data):
+    """(478, 3) MediaPipe's of the bundled portrait, in the middle of a picture of SIZE."""
+    return (data["mesh"] - [224, 130, 0]) * 0.9 + [SIZE / 2, SIZE / 2, 0]
+
+
+@pytest.fixture(autouse=True)
+def mediapipe(monkeypatch, data):
+    """MediaPipe is not among the tests' packages; of it only the lines of the mesh are needed."""
+    name = "mediapipe.python.solutions.face_mesh_connections"
+    module = ModuleType(name)
+    module.FACEMESH_TESSELATION = frozenset(map(tuple, data["tesselation"].tolist()))
+    for i in range(len(name.split("."))):
+        parent = ".".join(name.split(".")[:i + 1])
+        monkeypatch.setitem(sys.modules, parent, ModuleType(parent))
+    monkeypatch.setitem(sys.modules, name, module)
+
+
+@pytest.fixture()
+def places() -> np.ndarray:
+    """(SIZE, SIZE, 3): blue is the pixel's x, green its y."""
+    x, y = np.meshgrid(*[np.arange(SIZE, dtype=np.uint8)] * 2)
+    return np.dstack([x, y, np.zeros_like(x)])
+
+
+def assert_moved(picture: np.ndarray, sources: np.ndarray, targets: np.ndarray) -> None:
+    for source, (x, y) in zip(sources[:, :2], targets[:, :2].round().astype(int), strict=True):
+        np.testing.assert_allclose(picture[y, x, :2], source, atol=3)
+
+
+def test_without_a_change_nothing_moves(mesh, places):
+    assert np.abs(varied(places, mesh, Head(0, 0)).astype(int) - places).max() <= 1
+
+
+@pytest.mark.parametrize(("yaw", "pitch"), [(25, 0), (-25, 0), (0, 12), (15, -8)])
+def test_a_turned_face_lies_where_a_rotation_about_the_ears_puts_it(mesh, places, yaw, pitch):
+    axis = mesh[[LEFT_EAR, RIGHT_EAR]].mean(0)
+    # y points down and z away from the camera: a nose that goes right turns about -y.
+    rotation = (Rotation.from_euler("x", pitch, degrees=True)
+                * Rotation.from_euler("y", -yaw, degrees=True))
+    targets = axis + rotation.apply(mesh - axis)
+    to_right, down = (targets - mesh)[NOSE_TIP, :2]
+    assert np.sign(to_right.round()) == np.sign(yaw) and np.sign(down.round()) == np.sign(pitch)
+    assert np.hypot(to_right, down) > 10
+    picture = varied(places, mesh, Head(yaw, pitch))
+    assert_moved(picture, mesh[IN_FRONT], targets[IN_FRONT])
+    for corner in np.ix_([0, -1], [0, -1]), np.s_[:20, :20], np.s_[-20:, -20:]:
+        np.testing.assert_array_equal(picture[corner], places[corner])
+
+
+def test_the_nose_hides_the_cheek_behind_it(mesh, places):
+    axis = mesh[[LEFT_EAR, RIGHT_EAR]].mean(0)
+    targets = axis + Rotation.from_euler("y", -60, degrees=True).apply(mesh - axis)
+    # The right cheek has gone behind the nose: it is farther, and there.
+    behind = targets[280]
+    assert behind[0] < targets[NOSE_TIP, 0] and behind[2] > targets[NOSE_TIP, 2]
+    assert_moved(varied(places, mesh, Head(60, 0)), mesh[[NOSE_TIP]], targets[[NOSE_TIP]])
+
+
+def test_a_longer_face_is_longer_from_the_nose_down(mesh, places):
+    picture = varied(places, mesh, Head(0, 0, length=1.2))
+    targets = mesh.copy()
+    targets[CHIN, 1] += 0.2 * (mesh[CHIN, 1] - mesh[NOSE_END, 1])
+    assert_moved(picture, mesh[[CHIN, NOSE_TIP, 9]], targets[[CHIN, NOSE_TIP, 9]])
+
+
+def test_a_larger_mouth_is_larger_and_the_eyes_are_not(mesh, places):
+    picture = varied(places, mesh, Head(0, 0, mouth_width=1.3, mouth_height=0.8))
+    eyes = [33, 263]
+    assert_moved(picture, mesh[eyes], mesh[eyes])
+    row = int(mesh[[LEFT_CORNER, RIGHT_CORNER], 1].mean().round())
+    middle = int(mesh[[13, 14], 0].mean().round())
+    shown_as = np.diff(picture[row, [middle - 10, middle + 10], 0].astype(int)) / 20
+    assert shown_as == pytest.approx(1 / 1.3, abs=0.08)
+    row = int(mesh[[13, 14], 1].mean().round())
+    shown_as = np.diff(picture[[row - 6, row + 6], middle, 1].astype(int)) / 12
+    assert shown_as == pytest.approx(1 / 0.8, abs=0.12)
+
+
+def test_heads_differ_by_folder_and_seed_alone():
+    head = draw_head("a", 35, 10, 0.1, seed=1)
+    assert head == draw_head("a", 35, 10, 0.1, seed=1)
+    assert head != draw_head("b", 35, 10, 0.1, seed=1) and head != draw_head("a", 35, 10, 0.1, seed=2)
+    heads = np.array([draw_head(str(n), 35, 10, 0.1, 0) for n in range(400)])
+    assert 30 < np.abs(heads[:, 0]).max() <= 35 and 8 < np.abs(heads[:, 1]).max() <= 10
+    np.testing.assert_allclose(np.log(heads[:, 2:]).std(0), [0.1, 0.06, 0.12, 0.12], rtol=0.15)
+    assert draw_head("a", 0, 0, 0, seed=1) == Head(0, 0)
+
+
+@pytest.fixture()
+def in_threads(monkeypatch):
+    monkeypatch.setattr(varied_heads, "ProcessPoolExecutor",
+                        lambda workers, context: ThreadPoolExecutor(workers))
+
+
+def test_the_videos_of_a_folder_become_those_of_another(tmp_path, mesh, places, monkeypatch,
+                                                        in_threads, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(varied_heads, "face_meshes", lambda frames: (mesh for _ in frames))
+    for name in ("a/1", "a/2", "b/c/1"):
+        video = tmp_path / f"in/{name}.mp4"
+        video.parent.mkdir(parents=True, exist_ok=True)
+        make_clip(video, [places] * 5, sound=SILENCE)
+    (tmp_path / "in/a/3.mp4").write_bytes(b"no video")
+    flags = ["--data_root", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--seed", "7"]
+    varied_heads.main(flags)
+    written = sorted(path.relative_to(tmp_path / "out").as_posix()
+                     for path in (tmp_path / "out").rglob("*.*") if path.is_file())
+    assert written == ["a_7/1.mp4", "a_7/2.mp4", "b/c_7/1.mp4"]
+    assert "3 of 4 videos written" in caplog.text and "3.mp4" in caplog.text
+    first, second, other = (next(media.read_frames(tmp_path / "out" / name)) for name in written)
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(first.astype(int) - other).max() > 10
+    expected = varied(places, mesh, draw_head("a", 35, 10, 0.1, 7))
+    assert np.abs(first.astype(int) - expected)[..., :2].mean() < 3
+
+
+def test_a_video_with_a_frame_without_a_face_is_left_out(tmp_path, mesh, places, monkeypatch,
+                                                         in_threads, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(varied_heads, "face_meshes",
+                        lambda frames: (np.full_like(mesh, np.nan) for _ in frames))
+    (tmp_path / "in/a").mkdir(parents=True)
+    make_clip(tmp_path / "in/a/1.mp4", [places] * 5, sound=SILENCE)
+    varied_heads.main(["--data_root", str(tmp_path / "in"), "--out", str(tmp_path / "out")])
+    assert "1 with frames without a face" in caplog.text and "0 of 1 videos" in caplog.text
+    assert not list((tmp_path / "out").rglob("*.mp4"))
+
+
+def test_a_folder_without_videos_is_named(tmp_path, monkeypatch, mesh):
+    monkeypatch.setattr(varied_heads, "face_meshes", lambda frames: (mesh for _ in frames))
+    with pytest.raises(InputError, match=f"--data_root {tmp_path}"):
+        varied_heads.main(["--data_root", str(tmp_path), "--out", str(tmp_path / "out")])
