@@ -20,6 +20,8 @@ _MOUTH_SHIFT = np.array([0.08, 0.1])
 _PATCH_AXES = np.array([[0.06, 0.03], [0.25, 0.09]])    # least and greatest half axes
 _PATCH_BEND = (-0.5, 2.0)   # rise of its corners with the square of the distance: 2 is a wide smile
 _PATCH_EDGE = 0.015
+_CHIN = np.array([0.5, 0.93])           # x and y of its lower edge
+_CHIN_REACH = np.array([0.25, 0.09])    # standard deviations, x and y, of what moves with it
 _TEETH, _DARK = (140, 255), (0, 90)
 _RED = (0.6, 1.0)           # blue and green of a dark patch, by its red
 _WARP_POINTS = 4
@@ -83,7 +85,7 @@ def draw(hp: HParams, rng: np.random.Generator) -> Augmentation:
                else None),
         blur_sigma=rng.uniform(*_BLUR_SIGMA) if rng.random() < hp.blur else 0.0,
         jpeg_quality=int(rng.integers(*_JPEG_QUALITY)) if rng.random() < hp.jpeg else 0,
-        box=tuple(rng.uniform(-hp.box_jitter, hp.box_jitter, 4)),
+        box=_draw_box(hp, rng),
         rotation=rng.uniform(-hp.rotation, hp.rotation),
         mel_gain=rng.uniform(-hp.mel_gain, hp.mel_gain),
         mel_eq=tuple(rng.uniform(-hp.mel_eq, hp.mel_eq, _EQ_WAVES)),
@@ -167,6 +169,21 @@ def cover_mouth(crops: np.ndarray, margin: float, rng: np.random.Generator) -> n
     if kind != "dark":
         crops = _patched(crops, x, y, axes * rng.uniform(0.6, 1, 2), light, side, rng)
     return crops
+
+
+def move_chin(crops: np.ndarray, margin: float, limit: float, rng: np.random.Generator
+              ) -> np.ndarray:
+    """(T, S, S, 3) uint8 crops with the chin moved up or down, alike in all, by at most `limit` box
+    sides: where it is must not tell how far the mouth is open."""
+    shift = rng.uniform(-limit, limit)
+    box = box_of(crops.shape[1], margin)
+    side = box.stop - box.start
+    x, y = (((np.arange(crops.shape[1], dtype=np.float32) + 0.5 - box.start) / side - centre) / reach
+            for centre, reach in zip(_CHIN, _CHIN_REACH, strict=True))
+    columns, rows = np.meshgrid(*[np.arange(crops.shape[1], dtype=np.float32)] * 2)
+    rows -= np.float32(shift * side) * np.exp(-(x ** 2 + y[:, None] ** 2) / 2)
+    return np.stack([cv2.remap(crop, columns, rows, cv2.INTER_LINEAR,
+                               borderMode=cv2.BORDER_REPLICATE) for crop in crops])
 
 
 def _patched(crops: np.ndarray, x: np.ndarray, y: np.ndarray, axes: np.ndarray, color: np.ndarray,
@@ -307,6 +324,14 @@ def _from_centre(size: int) -> tuple[np.ndarray, np.ndarray]:
     """x (1, size) and y (size, 1) of the pixels' centres, float32, in box sides."""
     axis = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
     return axis[None], axis[:, None]
+
+
+def _draw_box(hp: HParams, rng: np.random.Generator) -> tuple[float, ...]:
+    """x, y shift and growth of width and height."""
+    box = rng.uniform(-hp.box_jitter, hp.box_jitter, 4)
+    if hp.box_growth:
+        box[2:] += rng.uniform(0, hp.box_growth, 2)
+    return tuple(box)
 
 
 def _draw_band(hp: HParams, rng: np.random.Generator) -> tuple[int, int]:

@@ -217,6 +217,8 @@ class Wav2LipDataset(ClipDataset):
             seen = alignment.lay_on(target, seen, clip.margin)
         if self.augment and rng.random() < self.hp.cover_mouth:
             seen = augmentation.cover_mouth(seen, clip.margin, rng)
+        if self.augment and self.hp.move_chin:
+            seen = augmentation.move_chin(seen, clip.margin, self.hp.move_chin, rng)
         x[3:] = _unit_range(self._changed(index, seen, changes)).transpose(3, 0, 1, 2)
         return Wav2LipSample(torch.from_numpy(x), torch.from_numpy(told[kept]),
                              torch.from_numpy(mels[WINDOW]),

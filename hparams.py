@@ -91,12 +91,14 @@ class HParams:
     blur: float = 0.0                   # probability of a blur
     jpeg: float = 0.0                   # probability of strong JPEG compression
     box_jitter: float = 0.0             # shift and growth of the box, in box sides, at most
+    box_growth: float = 0.0             # of its width and of its height, beyond that, at most
     rotation: float = 0.0               # degrees, at most, either way
     warp: float = 0.0                   # standard deviation of a bend of the face, in box sides
     turn: float = 0.0                   # move of the face's middle, in quarters of a box side, at most
     smile: float = 0.0                  # widening of every other mouth, relative, at most
     lipstick: float = 0.0               # probability of another colour on the lips
     cover_mouth: float = 0.0            # probability of a patch on the reference's mouth
+    move_chin: float = 0.0              # up or down, of the reference's, in box sides, at most
     mel_gain: float = 0.0               # dB, at most, louder or softer
     mel_eq: float = 0.0                 # dB, at most, of each wave of an equaliser
     mel_warp: float = 0.0               # relative stretch of the frequency axis, at most

@@ -12,7 +12,7 @@ FACE_SIDE = 96
 # What `hide_mouth` hides, two ellipses: the row and column of the middle, half the height and width,
 # in box sides, of the mouth, and of the folds of a smile beside and above it, which tell as much.
 # Their edge is soft between _MOUTH_EDGE times these; _BLUR is in pixels.
-_MOUTH = (0.73, 0.5, 0.2, 0.31)
+_MOUTH = (0.695, 0.5, 0.145, 0.31)
 _FOLDS = (0.65, 0.5, 0.1, 0.38)
 _MOUTH_EDGE = (1.0, 1.25)
 _BLUR = 13

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import augmentation
-from augmentation import NONE, Augmentation, change_crops, change_mel, cover_mouth
+from augmentation import NONE, Augmentation, change_crops, change_mel, cover_mouth, move_chin
 from hparams import hparams
 
 
@@ -144,6 +144,16 @@ def test_draws_stay_within_the_hyper_parameters():
     assert 0.45 < max(rise for _, rise in (d.shade for d in draws)) <= 0.5
 
 
+def test_the_box_grows_in_width_and_in_height_by_what_each_draws():
+    hp = hparams.override("box_jitter=0.1,box_growth=0.3")
+    boxes = np.array([augmentation.draw(hp, np.random.default_rng(seed)).box for seed in range(400)])
+    assert 0.09 < np.abs(boxes[:, :2]).max() <= 0.1
+    assert -0.1 <= boxes[:, 2:].min() < -0.07 and 0.37 < boxes[:, 2:].max() <= 0.4
+    assert abs(np.corrcoef(boxes[:, 2], boxes[:, 3])[0, 1]) < 0.15
+    without = augmentation.draw(hparams.override("box_jitter=0.1"), np.random.default_rng(5)).box
+    np.testing.assert_array_equal(boxes[5, :2], without[:2])
+
+
 def test_a_warp_moves_each_part_of_the_face_by_what_the_grid_says():
     """A picture whose colour tells its place: of the left half all is taken from 0.05 box sides
     further right, of the right half nothing moves."""
@@ -242,6 +252,25 @@ def test_the_mouth_alone_is_covered_lightly_darkly_or_both_and_alike_in_all_crop
         kinds.append((bool(difference.max() > 10), bool(difference.min() < -10)))
     for kind in ((True, False), (False, True), (True, True)):
         assert kinds.count(kind) > 0.15 * len(kinds)
+
+
+def test_the_chin_alone_moves_and_alike_in_all_crops():
+    """Green tells a pixel's row. In the box, 24 … 119 of 144, the chin's edge is at 0.93 sides; the
+    mouth's middle, at 0.7, and what is beside the face hardly move."""
+    crops = np.zeros((2, 144, 144, 3), np.uint8)
+    crops[..., 1] = np.arange(144)[:, None]
+    chin, mouth = 24 + round(0.93 * 96), 24 + round(0.7 * 96)
+    shifts = []
+    for seed in range(60):
+        moved = move_chin(crops, 0.25, 0.06, np.random.default_rng(seed)).astype(int)
+        np.testing.assert_array_equal(moved[0], moved[1])
+        from_rows = moved[0, :, :, 1] - np.arange(144)[:, None]
+        shifts.append(-from_rows[chin, 72] / 96)
+        largest = abs(from_rows[chin, 72])
+        assert np.abs(from_rows[:mouth + 1]).max() <= max(1, 0.1 * largest)
+        assert np.abs(from_rows[:, [0, 143]]).max() <= 1
+    assert min(shifts) < -0.045 and max(shifts) > 0.045 and np.abs(shifts).max() <= 0.06 + 0.5 / 96
+    assert abs(np.mean(shifts)) < 0.015
 
 
 def test_a_smiles_patch_has_its_corners_up():

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 
+import augmentation
 from clips import DataError, check_clips
 from dataset import GroupedDataset, SyncNetDataset, Wav2LipDataset, Wav2LipSample, decode_clips
 from hparams import hparams
@@ -192,6 +193,17 @@ def test_an_aligned_reference_has_the_targets_upper_half(clips):
         torch.testing.assert_close(sample.x[3:, :, :48], sample.gt[:, :, :48])
         assert sample.name == plain.name
         torch.testing.assert_close(sample.x[3:, :, 54:], plain.x[3:, :, 54:])
+
+
+def test_a_moved_chin_is_the_references_alone_and_in_training_alone(clips, monkeypatch):
+    monkeypatch.setattr(augmentation, "move_chin", lambda crops, margin, limit, rng: 255 - crops)
+    for hp, augment, moved in ((hparams.override("move_chin=0.1"), True, True),
+                               (hparams.override("move_chin=0.1"), False, False),
+                               (hparams, True, False)):
+        sample, plain = (Wav2LipDataset(clips, these, augment=augment)[3, 0]
+                         for these in (hp, hparams))
+        torch.testing.assert_close(sample.gt, plain.gt)
+        torch.testing.assert_close(sample.x[3:], 1 - plain.x[3:] if moved else plain.x[3:])
 
 
 def test_a_covered_mouth_is_the_references_alone_and_in_training_alone(clips):

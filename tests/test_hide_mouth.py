@@ -49,10 +49,11 @@ def test_only_the_mouth_of_the_reference_is_hidden(generator, inputs, where, fir
 def test_the_mask_is_the_mouth_of_the_box(generator):
     mask = generator.mouth_mask.numpy()
     rows, columns = np.nonzero(mask > 0.5)
-    assert (rows.min(), rows.max()) == (48, 91) and (columns.min(), columns.max()) == (7, 88)
-    jaw = np.nonzero(mask[72:] > 0.5)[1]        # below the folds of a smile, no wider than a mouth
-    assert (jaw.min(), jaw.max()) == (15, 80)
-    assert mask.max() == 1 and set(mask[[0, 40, 95]].ravel()) == {0}
+    assert (rows.min(), rows.max()) == (51, 81) and (columns.min(), columns.max()) == (7, 88)
+    jaw = np.nonzero(mask[76:] > 0.5)[1]        # below the folds of a smile, no wider than a mouth
+    assert (jaw.min(), jaw.max()) == (22, 73)
+    chin = 88
+    assert mask.max() == 1 and set(mask[[0, 40, chin]].ravel()) == {0}
     np.testing.assert_array_equal(mask, mask[:, ::-1])
 
 
