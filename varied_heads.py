@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 
 # Standard deviations of the logarithms of a head's proportions, for --proportions 1.
 _SPREAD = np.array([1.0, 0.6, 1.2, 1.2])
-_MOUTH_REACH = np.array([0.3, 0.18])    # standard deviations, x and y, of what goes with it, in faces' widths
+# Standard deviations, x and y, of what goes with the mouth, in widths of the face.
+_MOUTH_REACH = np.array([0.3, 0.18])
 _CRF = 10
 
 # Points of the mesh at the rim of the face, in order, from the middle of the forehead.
