@@ -28,6 +28,7 @@ from tqdm import tqdm
 import media
 from errors import InputError, run_script
 from face_mesh import N_POINTS, face_meshes
+from flag_types import whole_number
 from hparams import hparams
 
 log = logging.getLogger(__name__)
@@ -187,7 +188,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--proportions", type=float, default=0.1, metavar="SHARE",
         help="standard deviation of how long the face is below the nose; the others vary with it "
         "(default 0.1)")
-    add("--seed", type=int, default=0, help="another one gives other heads (default 0)")
+    add("--seed", type=whole_number(0), default=0, help="another one gives other heads (default 0)")
     return parser.parse_args(argv)
 
 

@@ -161,3 +161,9 @@ def test_a_folder_without_videos_is_named(tmp_path, monkeypatch, mesh):
     monkeypatch.setattr(varied_heads, "face_meshes", lambda frames: (mesh for _ in frames))
     with pytest.raises(InputError, match=f"--data_root {tmp_path}"):
         varied_heads.main(["--data_root", str(tmp_path), "--out", str(tmp_path / "out")])
+
+
+def test_a_seed_below_0_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        varied_heads.parse_args(["--data_root", "in", "--out", "out", "--seed", "-1"])
+    assert "--seed" in capsys.readouterr().err
