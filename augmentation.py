@@ -153,14 +153,11 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
 def cover_mouth(crops: np.ndarray, margin: float, rng: np.random.Generator) -> np.ndarray:
     """(T, S, S, 3) uint8 crops with a soft patch about where the mouth is, alike in all: a bent
     ellipse as dark as a mouth that is wide open, as light as a smile's teeth, or teeth amid dark."""
-    box = box_of(crops.shape[1], margin)
-    side = box.stop - box.start
     middle = _MOUTH + rng.uniform(-_MOUTH_SHIFT, _MOUTH_SHIFT)
     axes = rng.uniform(*_PATCH_AXES)
     bend = rng.uniform(*_PATCH_BEND)
-    x, y = ((np.arange(crops.shape[1], dtype=np.float32) + 0.5 - box.start) / side - centre
-            for centre in middle)
-    y = y[:, None] + np.float32(bend) * x ** 2
+    x, y, side = _places(crops.shape[1], margin, middle)
+    y = y + np.float32(bend) * x ** 2
     dark = rng.uniform(*_DARK) * np.array([*rng.uniform(*_RED, 2), 1.0])
     light = np.full(3, rng.uniform(*_TEETH))
     kind = ("light", "dark", "both")[rng.integers(3)]
@@ -176,14 +173,23 @@ def move_chin(crops: np.ndarray, margin: float, limit: float, rng: np.random.Gen
     """(T, S, S, 3) uint8 crops with the chin moved up or down, alike in all, by at most `limit` box
     sides: where it is must not tell how far the mouth is open."""
     shift = rng.uniform(-limit, limit)
-    box = box_of(crops.shape[1], margin)
-    side = box.stop - box.start
-    x, y = (((np.arange(crops.shape[1], dtype=np.float32) + 0.5 - box.start) / side - centre) / reach
-            for centre, reach in zip(_CHIN, _CHIN_REACH, strict=True))
+    x, y, side = _places(crops.shape[1], margin, _CHIN)
+    x, y = x / _CHIN_REACH[0], y / _CHIN_REACH[1]
     columns, rows = np.meshgrid(*[np.arange(crops.shape[1], dtype=np.float32)] * 2)
-    rows -= np.float32(shift * side) * np.exp(-(x ** 2 + y[:, None] ** 2) / 2)
+    rows -= np.float32(shift * side) * np.exp(-(x ** 2 + y ** 2) / 2)
     return np.stack([cv2.remap(crop, columns, rows, cv2.INTER_LINEAR,
                                borderMode=cv2.BORDER_REPLICATE) for crop in crops])
+
+
+def _places(size: int, margin: float, middle: Sequence[float]
+            ) -> tuple[np.ndarray, np.ndarray, int]:
+    """(S,) x and (S, 1) y of the pixels of a crop of this size, from a place of its box, in sides
+    of the box; that side, in pixels."""
+    box = box_of(size, margin)
+    side = box.stop - box.start
+    x, y = ((np.arange(size, dtype=np.float32) + 0.5 - box.start) / side - centre
+            for centre in middle)
+    return x, y[:, None], side
 
 
 def _patched(crops: np.ndarray, x: np.ndarray, y: np.ndarray, axes: np.ndarray, color: np.ndarray,
