@@ -5,12 +5,20 @@
 The wheel of that version (Python up to 3.12) brings the mesh along, later ones do not; and the
 OpenCV it asks for is none for this project, hence the environment of its own.
 """
-from collections.abc import Iterable, Iterator
+import logging
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
+from tqdm import tqdm
 
 import media
 from errors import InputError
+
+log = logging.getLogger(__name__)
 
 N_POINTS = 478
 
@@ -42,3 +50,17 @@ def face_meshes_in(path: str, fps: float | None = None) -> np.ndarray:
     if np.isnan(meshes).all():
         raise InputError(f"{path}: no face in any of its {len(meshes)} frames")
     return meshes
+
+
+def map_videos(work: Callable[..., str | None], *arguments: Sequence, doing: str) -> list[bool]:
+    """Which videos came out well of work(one of each of the arguments), which says what was wrong
+    with one; that is logged. One process a CPU core. InputError at once without MediaPipe.
+
+    doing: what the progress bar says."""
+    next(face_meshes([np.zeros((8, 8, 3), np.uint8)]))
+    # MediaPipe does not survive a fork.
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        problems = list(tqdm(pool.map(work, *arguments), doing, len(arguments[0]), unit="video"))
+    for problem, count in Counter(filter(None, problems)).most_common():
+        log.info("failed: %d %s", count, problem)
+    return [problem is None for problem in problems]

@@ -9,22 +9,18 @@ It runs in the environment that face_mesh.py describes, one process a CPU core.
 """
 import argparse
 import logging
-import multiprocessing
-import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from itertools import islice, repeat
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 import media
 from atomic_file import whole_file
 from clip_record import ClipRecord, read_record
 from errors import InputError, run_script
-from face_mesh import face_meshes
+from face_mesh import face_meshes, map_videos
 from hparams import hparams
 from mouth_shape import MEAN_FILE, SHAPE_FILE, expected_mean, mouth_shapes
 
@@ -78,20 +74,15 @@ def measure(video: Path, clips: dict[Path, ClipRecord], still: bool) -> str | No
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    next(face_meshes([np.zeros((8, 8, 3), np.uint8)]))      # says at once if MediaPipe is missing
     for name in ("data_root", "preprocessed_root"):
         if not getattr(args, name).is_dir():
             raise InputError(f"--{name} {getattr(args, name)}: no such folder")
     work = unmeasured_clips(args.preprocessed_root)
     videos = [args.data_root / source for source in work]
-    # MediaPipe does not survive a fork.
-    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        measured = pool.map(measure, videos, work.values(), repeat(args.stills))
-        problems = list(tqdm(measured, "measuring", len(work), unit="video"))
-    for problem, count in Counter(filter(None, problems)).most_common():
-        log.info("failed: %d %s", count, problem)
-    log.info("%d clips measured", sum(len(clips) for clips, problem
-                                      in zip(work.values(), problems, strict=True) if not problem))
+    measured = map_videos(measure, videos, [*work.values()], [args.stills] * len(work),
+                          doing="measuring")
+    log.info("%d clips measured",
+             sum(len(clips) for clips, done in zip(work.values(), measured, strict=True) if done))
 
 
 if __name__ == "__main__":

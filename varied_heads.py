@@ -10,24 +10,20 @@ It runs in the environment that face_mesh.py describes, one process a CPU core.
 """
 import argparse
 import logging
-import multiprocessing
-import os
 import zlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise, tee
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 import media
 from errors import InputError, run_script
-from face_mesh import N_POINTS, face_meshes
+from face_mesh import N_POINTS, face_meshes, map_videos
 from flag_types import whole_number
 from hparams import hparams
 
@@ -163,14 +159,15 @@ def vary_video(video: Path, out: Path, head: Head) -> str | None:
     """Write the video, with its sound, with another head; what is wrong with it, where it is of no
     use."""
     try:
-        frames = list(media.read_frames(video, fps=hparams.fps))
-        meshes = list(face_meshes(frames))
-        if np.isnan(meshes).any():
-            return "with frames without a face"
-        height, width = frames[0].shape[:2]
+        frames = media.read_frames(video, fps=hparams.fps)
+        first = next(frames)
+        frames, measured = tee(chain([first], frames))
+        height, width = first.shape[:2]
         with media.VideoWriter(out, width=width, height=height, fps=hparams.fps, audio=video,
                                crf=_CRF) as writer:
-            for frame, mesh in zip(frames, meshes, strict=True):
+            for frame, mesh in zip(frames, face_meshes(measured), strict=True):
+                if np.isnan(mesh).any():
+                    raise InputError("with frames without a face")
                 writer.write(varied(frame, mesh, head))
     except InputError as error:
         return str(error)
@@ -195,7 +192,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    next(face_meshes([np.zeros((8, 8, 3), np.uint8)]))      # says at once if MediaPipe is missing
     videos = sorted(path for path in args.data_root.glob("*/**/*")
                     if path.suffix.lower() in media.VIDEO_ENDINGS and path.is_file())
     if not videos:
@@ -205,13 +201,8 @@ def main(argv: Sequence[str] | None = None) -> None:
              for folder in folders]
     outs = [args.out / f"{folder}_{args.seed}" / f"{video.stem}.mp4"
             for folder, video in zip(folders, videos, strict=True)]
-    # MediaPipe does not survive a fork.
-    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        problems = list(tqdm(pool.map(vary_video, videos, outs, heads), "varying", len(videos),
-                             unit="video"))
-    for problem, count in Counter(filter(None, problems)).most_common():
-        log.info("failed: %d %s", count, problem)
-    log.info("%d of %d videos written", problems.count(None), len(videos))
+    written = map_videos(vary_video, videos, outs, heads, doing="varying")
+    log.info("%d of %d videos written", sum(written), len(videos))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+import face_mesh
 import measure_mouths
 from errors import InputError
 from face_mesh import N_POINTS
@@ -27,9 +28,10 @@ def mesh_of(number: int) -> np.ndarray:
 @pytest.fixture()
 def meshes(monkeypatch):
     """MediaPipe is not among the tests' packages: frame n has a mesh drawn from the seed n."""
-    monkeypatch.setattr(measure_mouths, "face_meshes",
-                        lambda frames: (mesh_of(n) for n, _ in enumerate(frames)))
-    monkeypatch.setattr(measure_mouths, "ProcessPoolExecutor",
+    for module in (face_mesh, measure_mouths):
+        monkeypatch.setattr(module, "face_meshes",
+                            lambda frames: (mesh_of(n) for n, _ in enumerate(frames)))
+    monkeypatch.setattr(face_mesh, "ProcessPoolExecutor",
                         lambda workers, context: ThreadPoolExecutor(workers))
 
 
@@ -71,7 +73,7 @@ def test_a_still_clip_also_has_the_mean_of_its_person(meshes, tmp_path, monkeypa
     assert np.load(tmp_path / "clips/a/00000" / SHAPE_FILE).shape == (20, 7)
 
 
-def test_folders_that_are_not_there_are_named(meshes, tmp_path):
+def test_folders_that_are_not_there_are_named(tmp_path):
     with pytest.raises(InputError, match="--data_root"):
         measure_mouths.main(["--data_root", str(tmp_path / "none"),
                              "--preprocessed_root", str(tmp_path)])

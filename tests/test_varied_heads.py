@@ -2,6 +2,7 @@
 import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from pathlib import Path
 from types import ModuleType
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+import face_mesh
 import media
 import varied_heads
 from errors import InputError
@@ -118,15 +120,21 @@ def test_heads_differ_by_folder_and_seed_alone():
 
 
 @pytest.fixture()
-def in_threads(monkeypatch):
-    monkeypatch.setattr(varied_heads, "ProcessPoolExecutor",
+def meshes(monkeypatch):
+    """MediaPipe is not among the tests' packages: frame by frame, what it finds, over and over."""
+    monkeypatch.setattr(face_mesh, "ProcessPoolExecutor",
                         lambda workers, context: ThreadPoolExecutor(workers))
 
+    def find(*found: np.ndarray) -> None:
+        for module in (face_mesh, varied_heads):
+            monkeypatch.setattr(module, "face_meshes", lambda frames: (
+                mesh for mesh, _ in zip(cycle(found), frames, strict=False)))
+    return find
 
-def test_the_videos_of_a_folder_become_those_of_another(tmp_path, mesh, places, monkeypatch,
-                                                        in_threads, caplog):
+
+def test_the_videos_of_a_folder_become_those_of_another(tmp_path, mesh, places, meshes, caplog):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(varied_heads, "face_meshes", lambda frames: (mesh for _ in frames))
+    meshes(mesh)
     for name in ("a/1", "a/2", "b/c/1"):
         video = tmp_path / f"in/{name}.mp4"
         video.parent.mkdir(parents=True, exist_ok=True)
@@ -145,20 +153,17 @@ def test_the_videos_of_a_folder_become_those_of_another(tmp_path, mesh, places, 
     assert np.abs(first.astype(int) - expected)[..., :2].mean() < 3
 
 
-def test_a_video_with_a_frame_without_a_face_is_left_out(tmp_path, mesh, places, monkeypatch,
-                                                         in_threads, caplog):
+def test_a_video_with_a_frame_without_a_face_is_left_out(tmp_path, mesh, places, meshes, caplog):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(varied_heads, "face_meshes",
-                        lambda frames: (np.full_like(mesh, np.nan) for _ in frames))
+    meshes(mesh, mesh, mesh, np.full_like(mesh, np.nan))
     (tmp_path / "in/a").mkdir(parents=True)
     make_clip(tmp_path / "in/a/1.mp4", [places] * 5, sound=SILENCE)
     varied_heads.main(["--data_root", str(tmp_path / "in"), "--out", str(tmp_path / "out")])
     assert "1 with frames without a face" in caplog.text and "0 of 1 videos" in caplog.text
-    assert not list((tmp_path / "out").rglob("*.mp4"))
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
-def test_a_folder_without_videos_is_named(tmp_path, monkeypatch, mesh):
-    monkeypatch.setattr(varied_heads, "face_meshes", lambda frames: (mesh for _ in frames))
+def test_a_folder_without_videos_is_named(tmp_path):
     with pytest.raises(InputError, match=f"--data_root {tmp_path}"):
         varied_heads.main(["--data_root", str(tmp_path), "--out", str(tmp_path / "out")])
 
