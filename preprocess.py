@@ -8,7 +8,6 @@ Can be stopped and started again at any time: finished clips are skipped, failed
 import argparse
 import json
 import logging
-import math
 import os
 import re
 from collections import Counter
@@ -27,6 +26,7 @@ from clip_record import ClipRecord, finished_clips
 from distributed import choose_device
 from errors import InputError, run_script
 from face_detection import load_detector
+from flag_types import finite_number, whole_number
 from gpu_server import GpuNetworks, GpuServer, RemoteDetector
 from hparams import hparams
 from line_table import LineTable
@@ -81,32 +81,29 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--data_root", required=True, type=Path, help="folder of videos, any depth: LRS2's main/")
     add("--preprocessed_root", required=True, type=Path, help="folder of the clips, made if needed")
-    add("--ngpu", type=int, default=1, help="GPUs to use; under torchrun one a process (default 1)")
-    add("--batch_size", type=int, default=32, help="frames a detection batch (default 32)")
-    add("--workers", type=int, help="worker processes (default: one a CPU core)")
+    add("--ngpu", type=whole_number(1), default=1,
+        help="GPUs to use; under torchrun one a process (default 1)")
+    add("--batch_size", type=whole_number(1), default=32,
+        help="frames a detection batch (default 32)")
+    add("--workers", type=whole_number(1), help="worker processes (default: one a CPU core)")
     add("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
     add("--face_detector", default="auto", choices=["auto", "sfd", "haar"],
         help="auto = S3FD where its weights are, else OpenCV's cascades (default auto)")
     add("--s3fd_path", help="S3FD weights (default face_detection/detection/sfd/s3fd.pth)")
-    add("--det_size", type=int, default=640,
+    add("--det_size", type=whole_number(0), default=640,
         help="long side in pixels to which frames are shrunk for detection, 0 = not (default 640)")
-    add("--min_face", type=int, default=0, help="smallest face, in pixels (default 0: any)")
-    add("--max_seconds", type=float, default=60.0,
+    add("--min_face", type=whole_number(0), default=0,
+        help="smallest face, in pixels (default 0: any)")
+    add("--max_seconds", type=finite_number(0), default=60.0,
         help="longer shots are split; 0 = never (default 60)")
-    add("--margin", type=float, default=0.0,
+    add("--margin", type=finite_number(0), default=0.0,
         help="enlarge crops by this share of the box on every side, for box_jitter in training "
         "(default 0: the published crops)")
     add("--sync_correct", metavar="EXPERT",
         help="expert checkpoint: measure each clip's sync offset and move its sound by it")
-    add("--min_confidence", type=float, default=MIN_CONFIDENCE,
+    add("--min_confidence", type=finite_number(-1), default=MIN_CONFIDENCE,
         help=f"with --sync_correct, drop less certain clips (cosine, default {MIN_CONFIDENCE})")
-    args = parser.parse_args(argv)
-    for name, least in (("ngpu", 1), ("batch_size", 1), ("workers", 1), ("det_size", 0),
-                        ("min_face", 0), ("max_seconds", 0), ("margin", 0)):
-        value = getattr(args, name)
-        if value is not None and not least <= value < math.inf:     # NaN is neither
-            parser.error(f"--{name} must be at least {least} and finite, not {value:g}")
-    return args
+    return parser.parse_args(argv)
 
 
 def find_videos(data_root: Path, preprocessed_root: Path, report: Report) -> list[Source]:

@@ -22,6 +22,7 @@ from augmentation import change_crops
 from clips import WINDOW, Clip, DataError, check_clips
 from errors import InputError, run_script
 from filelists import find_clips
+from flag_types import finite_number
 from hparams import hparams
 from losses import stack_mouths
 from models import SyncNet_color
@@ -176,7 +177,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--data_root", required=True, help="preprocessed data set (made by preprocess.py)")
     add("--checkpoint_path", required=True, help="trained expert (lipsync_expert.pth, say)")
     add("--out", help="CSV file to write (default: <data_root>/offsets.csv)")
-    add("--min_confidence", type=float, default=MIN_CONFIDENCE,
+    add("--min_confidence", type=finite_number(-1), default=MIN_CONFIDENCE,
         help="what `kept` says: whether preprocess.py would keep the clip "
         f"(cosine, default {MIN_CONFIDENCE})")
     add("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])

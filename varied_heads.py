@@ -24,7 +24,7 @@ import numpy as np
 import media
 from errors import InputError, run_script
 from face_mesh import N_POINTS, face_meshes, map_videos
-from flag_types import whole_number
+from flag_types import finite_number, whole_number
 from hparams import hparams
 
 log = logging.getLogger(__name__)
@@ -179,10 +179,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--data_root", required=True, type=Path, help="folder of folders of videos")
     add("--out", required=True, type=Path, help="folder for theirs: preprocess.py's --data_root")
-    add("--yaw", type=float, default=35, metavar="DEGREES", help="to a side, at most (default 35)")
-    add("--pitch", type=float, default=10, metavar="DEGREES",
+    add("--yaw", type=finite_number(0), default=35, metavar="DEGREES",
+        help="to a side, at most (default 35)")
+    add("--pitch", type=finite_number(0), default=10, metavar="DEGREES",
         help="up or down, at most (default 10)")
-    add("--proportions", type=float, default=0.1, metavar="SHARE",
+    add("--proportions", type=finite_number(0), default=0.1, metavar="SHARE",
         help="standard deviation of how long the face is below the nose; the others vary with it "
         "(default 0.1)")
     add("--seed", type=whole_number(0), default=0, help="another one gives other heads (default 0)")

@@ -168,7 +168,9 @@ def test_a_folder_without_videos_is_named(tmp_path):
         varied_heads.main(["--data_root", str(tmp_path), "--out", str(tmp_path / "out")])
 
 
-def test_a_seed_below_0_is_a_usage_error(capsys):
+@pytest.mark.parametrize("flag, value", [("--seed", "-1"), ("--yaw", "nan"), ("--pitch", "-3"),
+                                         ("--proportions", "inf")])
+def test_impossible_flags_are_the_parsers_errors(flag, value, capsys):
     with pytest.raises(SystemExit, match="2"):
-        varied_heads.parse_args(["--data_root", "in", "--out", "out", "--seed", "-1"])
-    assert "--seed" in capsys.readouterr().err
+        varied_heads.parse_args(["--data_root", "in", "--out", "out", flag, value])
+    assert f"argument {flag}: {value!r} is not a " in capsys.readouterr().err
