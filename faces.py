@@ -22,10 +22,12 @@ _THUMBNAIL = 128            # long side in pixels at which shots are compared
 _SEARCH_EVERY = 12          # frames for which a tracking detector may do without a full search
 _SEARCH_EMPTY_EVERY = 4     # and the same where no face is seen
 _NO_FACES = np.zeros((0, 5), np.float32)
-_FEATHER = 0.1              # width of the soft border, in box sides
-_MOVING = (0.76, 0.5)       # centre (y, x), in box sides, of the ellipse of mouth and chin
-_MOVING_RADII = (0.24, 0.28)
+_MOVING = (0.75, 0.5)       # centre (y, x), in box sides, of the ellipse of mouth and chin
+_MOVING_RADII = (0.25, 0.39)
+_MOVING_EDGE = 1 / 3        # share of these radii in which it fades
 _TINT_SPREAD = 0.12         # standard deviation, in box sides, within which a tint is even
+_FINE = 1.0                 # standard deviation, in pixels of a crop, of a blur that takes off details
+_MOST_SHARPENING = 2.0      # by which a generated face's details may be enlarged
 
 
 class FrameFaces(NamedTuple):
@@ -174,19 +176,21 @@ def paste_face(frame: np.ndarray, face: np.ndarray, box: Sequence[int],
                blend: Blend = "feather") -> None:
     """Put a generated face (S, S, 3) uint8 back into its box of the frame, in place.
 
-    none: the whole box, as published. feather: the lower half alone (the network redraws nothing
-    else), in the frame's colours (`match_tint`), behind a soft border that lies inside the box.
+    none: the whole box, as published. feather: mouth and chin alone, behind a soft border, in the
+    frame's colours (`match_tint`) and as sharp as what is around them (`match_sharpness`).
     """
     x1, y1, x2, y2 = box
+    width, height = size = x2 - x1, y2 - y1
     region = frame[y1:y2, x1:x2]
     if blend == "none":
-        region[:] = cv2.resize(face, (x2 - x1, y2 - y1))
+        region[:] = cv2.resize(face, size)
         return
-    alpha = _feather_mask(x2 - x1, y2 - y1)
-    top = (y2 - y1) // 2
-    tinted = match_tint(face, crop_face(frame, box, len(face)))
-    resized = cv2.resize(tinted, (x2 - x1, y2 - y1), interpolation=cv2.INTER_CUBIC)
-    region[top:] = cv2.blendLinear(resized[top:], region[top:], alpha[top:], 1 - alpha[top:])
+    original = crop_face(frame, box, len(face))
+    drawn = cv2.resize(match_sharpness(match_tint(face, original), original), size,
+                       interpolation=cv2.INTER_CUBIC)
+    moving = _moving_mask(width, height)
+    top = height // 2
+    region[top:] = cv2.blendLinear(drawn[top:], region[top:], moving[top:], 1 - moving[top:])
 
 
 def match_tint(face: np.ndarray, original: np.ndarray) -> np.ndarray:
@@ -195,29 +199,33 @@ def match_tint(face: np.ndarray, original: np.ndarray) -> np.ndarray:
     Mouth and chin move, the rest should not: what the rest differs by, smoothed, is the tint, and
     at the mouth that of its surroundings (normalised convolution, Knutsson and Westin 1993).
     """
-    still = _still_mask(len(face))
+    still = 1 - _moving_mask(*face.shape[1::-1])[..., None]
     spread = (0, 0), _TINT_SPREAD * len(face)
     known = cv2.GaussianBlur(still, *spread)[..., None]
     tint = cv2.GaussianBlur((np.float32(original) - face) * still, *spread) / known
     return np.clip(np.rint(face + tint), 0, 255).astype(np.uint8)
 
 
-@lru_cache(maxsize=1)
-def _still_mask(size: int) -> np.ndarray:
-    """(size, size, 1) float32: 0 within the ellipse of mouth and chin, rising to 1 around it."""
-    y, x = ((np.arange(size) + 0.5) / size - centre for centre in _MOVING)
-    distance = np.hypot(y[:, None] / _MOVING_RADII[0], x / _MOVING_RADII[1])
-    return np.float32(_ramp(2 * (distance - 1)))[..., None]
+def match_sharpness(face: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """A generated face as sharp as the crop it was made of, both (S, S, 3) uint8.
+
+    What its details in the lower half, around mouth and chin, are weaker by, all are."""
+    still = 1 - _moving_mask(*face.shape[1::-1])[..., None]
+    still[:len(face) // 2] = 0
+    details, wanted = (np.float32(image) - cv2.GaussianBlur(np.float32(image), (0, 0), _FINE)
+                       for image in (face, original))
+    gain = np.sqrt((still * wanted ** 2).sum() / max((still * details ** 2).sum(), 1e-6))
+    sharpened = face + (np.clip(gain, 1, _MOST_SHARPENING) - 1) * details
+    return np.clip(np.rint(sharpened), 0, 255).astype(np.uint8)
 
 
 @lru_cache(maxsize=64)
-def _feather_mask(width: int, height: int) -> np.ndarray:
-    """(height, width) float32: 0 in the upper half and at the other borders, 1 inside."""
-    x = (np.arange(width) + 0.5) / width
-    y = (np.arange(height) + 0.5) / height
-    horizontal = _ramp(np.minimum(x, 1 - x) / _FEATHER)
-    vertical = _ramp(np.minimum(y - 0.5, 1 - y) / _FEATHER)
-    return np.float32(np.outer(vertical, horizontal))
+def _moving_mask(width: int, height: int) -> np.ndarray:
+    """(height, width) float32: 1 well inside the ellipse of mouth and chin, 0 outside it."""
+    y, x = ((np.arange(size) + 0.5) / size - centre
+            for size, centre in zip((height, width), _MOVING, strict=True))
+    distance = np.hypot(y[:, None] / _MOVING_RADII[0], x / _MOVING_RADII[1])
+    return np.float32(_ramp((1 - distance) / _MOVING_EDGE))
 
 
 def _ramp(t: np.ndarray) -> np.ndarray:

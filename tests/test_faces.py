@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from errors import InputError
-from faces import crop_face, detect_faces, match_tint, pad_boxes, paste_face
+from faces import (
+    crop_face, detect_faces, match_sharpness, match_tint, pad_boxes, paste_face)
 
 
 def bright_box(image):
@@ -165,7 +166,7 @@ def test_hard_paste_replaces_the_whole_box_and_nothing_else():
     assert (frame[inside] == 200).all() and (frame[~inside] == 0).all()
 
 
-def test_feathered_paste_keeps_the_upper_half_and_has_no_edge():
+def test_feathered_paste_keeps_upper_half_cheeks_and_jaw_and_has_no_edge():
     frame = np.full((200, 300, 3), 100, np.uint8)
     checks = 80 * (-1) ** np.indices((96, 96)).sum(0)       # too fine for a tint
     face = np.uint8(100 + checks)[..., None].repeat(3, axis=2)
@@ -173,6 +174,7 @@ def test_feathered_paste_keeps_the_upper_half_and_has_no_edge():
     changed = np.abs(frame[..., 0].astype(int) - 100)
     assert (changed[:68] == 0).all() and (changed[116:] == 0).all()
     assert (changed[:, :50] == 0).all() and (changed[:, 146:] == 0).all()
+    assert (changed[104:, :66] == 0).all() and (changed[104:, 130:] == 0).all()
     assert changed[92, 98] == 80
     assert np.abs(np.diff(changed, axis=0)).max() <= 15      # a hard edge would be a step of 80
     assert np.abs(np.diff(changed, axis=1)).max() <= 15
@@ -185,3 +187,17 @@ def test_a_tint_is_taken_off_the_mouth_too_and_what_the_mouth_does_is_not():
     said[66:80, 36:60] = 30         # lips that opened
     tinted = np.uint8(said + [20, -15, 0] - 10 * x[..., None] / 96)
     assert np.abs(match_tint(tinted, original).astype(int) - said).max() <= 3
+
+
+def test_a_mouth_gets_as_sharp_as_what_is_around_it():
+    """Lips drawn with half their contrast, in a face whose cheeks have half of theirs."""
+    whole = np.random.default_rng(0).integers(60, 190, (96, 96, 3)).astype(np.uint8)
+    smooth = cv2.GaussianBlur(np.float32(whole), (0, 0), 1.0)
+    drawn = np.uint8(np.rint(smooth + 0.6 * (whole - smooth)))
+    original = whole.copy()
+    original[60:90, 24:72] = 200            # another mouth, which must not tell
+    mouth = slice(64, 86), slice(28, 68)
+    error, before = (np.abs(np.float32(image) - whole)[mouth].mean()
+                     for image in (match_sharpness(drawn, original), drawn))
+    assert error < before / 3
+    np.testing.assert_array_equal(match_sharpness(whole, drawn), whole)
