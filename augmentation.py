@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from clips import box_of
+from face_regions import MOUTH, find_lips, outside_ellipse
 from hparams import HParams
 
 _MEL_PER_DB = 0.08      # the mel's range of 8 spans 100 dB
@@ -15,8 +16,7 @@ _BLUR_SIGMA = (0.4, 1.6)    # pixels of the 96×96 crop
 _BGR_TO_GRAY = np.array([0.114, 0.587, 0.299])
 _FACE_AXES = (0.42, 0.52)   # half axes of the ellipse that holds the face, in box sides
 _BORDER = (0.85, 1.15)      # where the backdrop begins and is whole, in radii of that ellipse
-_MOUTH = np.array([0.5, 0.75])          # x and y of its middle, in box sides, as the next four
-_MOUTH_SHIFT = np.array([0.08, 0.1])
+_MOUTH_SHIFT = np.array([0.08, 0.1])    # x and y, at most, in box sides, as the next five
 _PATCH_AXES = np.array([[0.06, 0.03], [0.25, 0.09]])    # least and greatest half axes
 _PATCH_BEND = (-0.5, 2.0)   # rise of its corners with the square of the distance: 2 is a wide smile
 _PATCH_EDGE = 0.015
@@ -28,10 +28,6 @@ _WARP_POINTS = 4
 _SMILE_REACH = np.array([0.25, 0.15])   # standard deviations, x and y, of where a smile moves a face
 _SMILE_LIFT = 1.8           # rise of its corners with the square of the distance, for a smile of 1
 _SMILE_THINS = 0.5          # by which the lips get thinner, relative, for a smile of 1
-_LIPS_AXES = (0.27, 0.17)   # half axes of the ellipse about _MOUTH that holds lips
-_LIPS_BORDER = (0.75, 1.25)     # where it begins to fade and is gone, in radii of that ellipse
-_LIPS_REDDER = (0.01, 0.06)     # than skin, in shares of the brightness: surely not lips, surely lips
-_DARKEST = 30               # sum of a pixel's channels under which its hue says little
 _LIPSTICK = np.array([[0.2, 0.2, 1.0, 0.5], [0.7, 0.6, 1.0, 1.0]])  # B, G, R, opacity: least, greatest
 _LIPSTICK_LIGHT = (0.7, 1.2)    # its brightness, by the lips'
 _EQ_WAVES = 3               # half waves over the mel channels, at most, of a draw's equaliser
@@ -153,7 +149,7 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
 def cover_mouth(crops: np.ndarray, margin: float, rng: np.random.Generator) -> np.ndarray:
     """(T, S, S, 3) uint8 crops with a soft patch about where the mouth is, alike in all: a bent
     ellipse as dark as a mouth that is wide open, as light as a smile's teeth, or teeth amid dark."""
-    middle = _MOUTH + rng.uniform(-_MOUTH_SHIFT, _MOUTH_SHIFT)
+    middle = MOUTH + rng.uniform(-_MOUTH_SHIFT, _MOUTH_SHIFT)
     axes = rng.uniform(*_PATCH_AXES)
     bend = rng.uniform(*_PATCH_BEND)
     x, y, side = _places(crops.shape[1], margin, middle)
@@ -263,7 +259,7 @@ def _bent_points(size: int, augmentation: Augmentation) -> np.ndarray:
 def _smile(size: int, amount: float) -> np.ndarray:
     """(size, size, 2) float32 x, y by which a pixel lies from where it is taken from, in box sides,
     for a mouth wider by `amount`, with thinner lips and raised corners."""
-    x, y = _from_point(size, _MOUTH)
+    x, y = _from_point(size, MOUTH)
     reach_x, reach_y = _SMILE_REACH
     near = np.exp(-((x / reach_x) ** 2 + (y / reach_y) ** 2) / 2)
     away = amount * near * np.stack([-x / (1 + amount * near),
@@ -280,37 +276,16 @@ def _put_on_lipstick(face: np.ndarray, color: np.ndarray, opacity: float) -> Non
     """Give what is redder than the skin around it, where a mouth is, another colour, in place.
 
     face: (size, size, 3) uint8. color: (3,) BGR, by the brightness of what it covers."""
-    where = _lips_mask(len(face))
-    smooth = cv2.GaussianBlur(face, (0, 0), 0.8).astype(np.float32)
-    redness = (smooth[:, :, 2] - smooth[:, :, 1]) / (smooth.sum(2) + _DARKEST)
-    redder = redness - np.median(redness[where > 0])
-    low, high = _LIPS_REDDER
-    share = np.clip((redder - low) / (high - low), 0, 1) * where * opacity
+    share = find_lips(face).share * opacity
     covered = face.astype(np.float32)
     painted = color * covered.mean(2, keepdims=True)
     face[:] = np.clip(covered + (painted - covered) * share[:, :, None], 0, 255)
 
 
 @lru_cache(maxsize=1)
-def _lips_mask(size: int) -> np.ndarray:
-    """(size, size) float32: 1 where lips may be, 0 elsewhere, with a soft border."""
-    return 1 - _outside_ellipse(size, tuple(_MOUTH), _LIPS_AXES, _LIPS_BORDER)
-
-
-@lru_cache(maxsize=1)
 def _backdrop_mask(size: int) -> np.ndarray:
     """(size, size) float32: 0 on the face, 1 around it, with a soft border."""
-    return _outside_ellipse(size, (0.5, 0.5), _FACE_AXES, _BORDER)
-
-
-def _outside_ellipse(size: int, middle: tuple[float, ...], axes: tuple[float, float],
-                     border: tuple[float, float]) -> np.ndarray:
-    """(size, size) float32: 0 in an ellipse, rising to 1 between the radii `border` of it.
-
-    middle: x and y, and axes: half axes, in box sides."""
-    x, y = _from_point(size, middle)
-    begin, whole = border
-    return np.clip((np.hypot(x / axes[0], y / axes[1]) - begin) / (whole - begin), 0, 1)
+    return outside_ellipse(size, (0.5, 0.5), _FACE_AXES, _BORDER)
 
 
 def _shade(size: int, direction: float, rise: float) -> np.ndarray:

@@ -197,7 +197,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--cache_dir", default=_home_cache(),
         help="where found faces are kept for the next run; '' keeps none")
     add("--blend", choices=["feather", "none"], default="feather",
-        help="feather: lower half of the box, in the frame's colours, with a soft border; "
+        help="feather: mouth and chin, in the frame's colours and sharpness, with a soft border; "
              "none: the whole box, hard")
     add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
     add("--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto",

@@ -5,7 +5,7 @@ import pytest
 
 from errors import InputError
 from faces import (
-    crop_face, detect_faces, match_sharpness, match_tint, pad_boxes, paste_face)
+    crop_face, detect_faces, match_lips, match_sharpness, match_tint, pad_boxes, paste_face)
 
 
 def bright_box(image):
@@ -187,6 +187,38 @@ def test_a_tint_is_taken_off_the_mouth_too_and_what_the_mouth_does_is_not():
     said[66:80, 36:60] = 30         # lips that opened
     tinted = np.uint8(said + [20, -15, 0] - 10 * x[..., None] / 96)
     assert np.abs(match_tint(tinted, original).astype(int) - said).max() <= 3
+
+
+SKIN, LIPS, LIPSTICK = (120, 140, 190), (95, 100, 180), (60, 50, 170)      # BGR
+
+
+def face_with_lips(colour, rows, columns) -> np.ndarray:
+    face = np.full((96, 96, 3), SKIN, np.uint8)
+    face[rows, columns] = colour
+    return face
+
+
+def test_lips_get_the_colour_of_the_faces_own_and_skin_and_teeth_keep_theirs():
+    own = face_with_lips(LIPSTICK, slice(70, 75), slice(34, 62))
+    drawn = face_with_lips(LIPS, slice(64, 82), slice(38, 58))
+    drawn[70:76, 44:52] = (215, 220, 225)
+    found = match_lips(drawn, own).astype(int)
+    lips = found[65:69, 40:56].reshape(-1, 3).mean(0)
+    missing = np.abs(lips - LIPSTICK) / np.abs(np.subtract(LIPS, LIPSTICK))
+    assert missing.max() < 0.35
+    assert np.abs(found - drawn)[:60].max() == 0 and np.abs(found - drawn)[71:75, 45:51].max() <= 3
+    np.testing.assert_allclose(match_lips(drawn, drawn), drawn, atol=1)
+
+
+def test_without_lips_to_be_seen_they_stay_as_they_were_drawn():
+    drawn = face_with_lips(LIPS, slice(64, 82), slice(38, 58))
+    np.testing.assert_array_equal(match_lips(drawn, face_with_lips(SKIN, 0, 0)), drawn)
+
+
+def test_a_black_and_white_picture_stays_one():
+    original = np.random.default_rng(0).integers(60, 190, (96, 96, 1)).astype(np.uint8)
+    found = match_tint(face_with_lips(LIPS, slice(64, 82), slice(38, 58)), original.repeat(3, axis=2))
+    assert np.ptp(found.astype(int), axis=2).max() <= 1
 
 
 def test_a_mouth_gets_as_sharp_as_what_is_around_it():

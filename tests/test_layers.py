@@ -11,7 +11,7 @@ SCRIPTS = {"preprocess", "measure_mouths", "color_syncnet_train", "wav2lip_train
            "still_videos", "varied_heads", "inference"}
 FLOORS = [      # what a module may import of the project lies in a row above its own
     {"hparams", "errors", "atomic_file", "prefetch", "tracking", "torchscript", "flag_types",
-     "mouth_shape"},
+     "mouth_shape", "face_regions"},
     {"media", "visemes", "models", "checkpoint", "distributed"},
     {"losses", "audio", "face_detection"},
     {"faces", "face_source", "generator", "clips"},

@@ -1,0 +1,62 @@
+"""Where in its box the mouth and the chin of a face are, and which pixels are of lips."""
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+MOUTH = (0.5, 0.75)         # x and y of its middle, in box sides, as the next four
+_MOVING_AXES = (0.39, 0.25)     # half axes of an ellipse about it that holds what speech moves
+_MOVING_EDGE = 1 / 3        # share of them in which it fades
+_LIPS_AXES = (0.27, 0.17)   # half axes of an ellipse about it that holds lips
+_LIPS_BORDER = (0.75, 1.25)     # where that begins to fade and is gone
+_LIPS_REDDER = (0.01, 0.06)     # than skin, in shares of the brightness: surely not, surely lips
+_LIPS_BLUR = 0.8            # pixels
+_DARKEST = 30               # sum of a pixel's channels under which its hue says little
+
+
+@lru_cache(maxsize=64)
+def moving_mask(width: int, height: int) -> np.ndarray:
+    """(height, width) float32: 1 on mouth and chin, 0 where speech moves nothing."""
+    t = np.clip((1 - _radius(width, height, MOUTH, _MOVING_AXES)) / _MOVING_EDGE, 0, 1)
+    return np.float32(t * t * (3 - 2 * t))
+
+
+class Lips(NamedTuple):
+    """What is redder than the skin around it where a mouth is, pixel by pixel of a crop."""
+
+    redness: np.ndarray     # (S, S) float32: by how much, in shares of the brightness, 0 elsewhere
+    share: np.ndarray       # (S, S) float32: what of it is lip, from 0 to 1
+
+
+def find_lips(face: np.ndarray) -> Lips:
+    """face: (S, S, 3) uint8 BGR, a crop."""
+    where = _lips_mask(len(face))
+    smooth = cv2.GaussianBlur(face, (0, 0), _LIPS_BLUR).astype(np.float32)
+    redness = (smooth[:, :, 2] - smooth[:, :, 1]) / (smooth.sum(2) + _DARKEST)
+    redder = redness - np.median(redness[where > 0])
+    low, high = _LIPS_REDDER
+    return Lips(np.maximum(redder, 0) * where,
+                np.clip((redder - low) / (high - low), 0, 1) * where)
+
+
+@lru_cache(maxsize=1)
+def _lips_mask(size: int) -> np.ndarray:
+    return 1 - outside_ellipse(size, MOUTH, _LIPS_AXES, _LIPS_BORDER)
+
+
+def outside_ellipse(size: int, middle: Sequence[float], axes: Sequence[float],
+                    border: tuple[float, float]) -> np.ndarray:
+    """(size, size) float32: 0 in an ellipse, rising to 1 between the radii `border` of it.
+
+    middle: x and y, and axes: half axes, in box sides."""
+    begin, whole = border
+    return np.clip((_radius(size, size, middle, axes) - begin) / (whole - begin), 0, 1)
+
+
+def _radius(width: int, height: int, middle: Sequence[float], axes: Sequence[float]) -> np.ndarray:
+    """(height, width) float32: how far pixels are from the middle, in half axes of an ellipse."""
+    x, y = ((np.arange(size, dtype=np.float32) + 0.5) / size - centre
+            for size, centre in zip((width, height), middle, strict=True))
+    return np.hypot(x / np.float32(axes[0]), y[:, None] / np.float32(axes[1]))
