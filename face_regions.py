@@ -16,10 +16,10 @@ _LIPS_BLUR = 0.8            # pixels
 _DARKEST = 30               # sum of a pixel's channels under which its hue says little
 
 
-@lru_cache(maxsize=64)
-def moving_mask(width: int, height: int) -> np.ndarray:
-    """(height, width) float32: 1 on mouth and chin, 0 where speech moves nothing."""
-    t = np.clip((1 - _radius(width, height, MOUTH, _MOVING_AXES)) / _MOVING_EDGE, 0, 1)
+@lru_cache(maxsize=1)
+def moving_mask(size: int) -> np.ndarray:
+    """(size, size) float32: 1 on mouth and chin, 0 where speech moves nothing."""
+    t = np.clip((1 - _radius(size, MOUTH, _MOVING_AXES)) / _MOVING_EDGE, 0, 1)
     return np.float32(t * t * (3 - 2 * t))
 
 
@@ -34,7 +34,7 @@ def find_lips(face: np.ndarray) -> Lips:
     """face: (S, S, 3) uint8 BGR, a crop."""
     where = _lips_mask(len(face))
     smooth = cv2.GaussianBlur(face, (0, 0), _LIPS_BLUR).astype(np.float32)
-    redness = (smooth[:, :, 2] - smooth[:, :, 1]) / (smooth.sum(2) + _DARKEST)
+    redness = (smooth[:, :, 2] - smooth[:, :, 1]) / (cv2.transform(smooth, np.ones((1, 3))) + _DARKEST)
     redder = redness - np.median(redness[where > 0])
     low, high = _LIPS_REDDER
     return Lips(np.maximum(redder, 0) * where,
@@ -52,11 +52,12 @@ def outside_ellipse(size: int, middle: Sequence[float], axes: Sequence[float],
 
     middle: x and y, and axes: half axes, in box sides."""
     begin, whole = border
-    return np.clip((_radius(size, size, middle, axes) - begin) / (whole - begin), 0, 1)
+    return np.clip((_radius(size, middle, axes) - begin) / (whole - begin), 0, 1)
 
 
-def _radius(width: int, height: int, middle: Sequence[float], axes: Sequence[float]) -> np.ndarray:
-    """(height, width) float32: how far pixels are from the middle, in half axes of an ellipse."""
-    x, y = ((np.arange(size, dtype=np.float32) + 0.5) / size - centre
-            for size, centre in zip((width, height), middle, strict=True))
-    return np.hypot(x / np.float32(axes[0]), y[:, None] / np.float32(axes[1]))
+def _radius(size: int, middle: Sequence[float], axes: Sequence[float]) -> np.ndarray:
+    """(size, size) float32: how far pixels are from the middle, in half axes of an ellipse."""
+    places = (np.arange(size, dtype=np.float32) + 0.5) / size
+    x, y = ((places - np.float32(centre)) / np.float32(axis)
+            for centre, axis in zip(middle, axes, strict=True))
+    return np.hypot(x, y[:, None])

@@ -13,9 +13,9 @@ from tqdm import tqdm
 from detection_cache import DetectionCache
 from face_detection import Detector
 from face_source import FaceSource
-from faces import (
-    Blend, FrameFaces, crop_face, detect_faces, pad_boxes, paste_face, search_size)
+from faces import FrameFaces, crop_face, detect_faces, pad_boxes, search_size
 from generator import LipGenerator, PendingFaces
+from paste import Blend, paste_face
 from prefetch import prefetch
 from tracking import FaceSelect, follow, smooth_boxes
 

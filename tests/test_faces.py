@@ -1,11 +1,10 @@
-"""Detection over a stream, boxes with pads, the crop and the paste."""
+"""Detection over a stream, boxes with pads, the crop."""
 import cv2
 import numpy as np
 import pytest
 
 from errors import InputError
-from faces import (
-    crop_face, detect_faces, match_lips, match_sharpness, match_tint, pad_boxes, paste_face)
+from faces import crop_face, detect_faces, pad_boxes
 
 
 def bright_box(image):
@@ -145,91 +144,3 @@ def test_crop_is_the_bilinear_resize_of_the_box():
     frame = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
     crop = crop_face(frame, (50, 20, 242, 212 - 20))
     np.testing.assert_array_equal(crop, cv2.resize(frame[20:192, 50:242], (96, 96)))
-
-
-@pytest.mark.parametrize("blend", ["feather", "none"])
-def test_paste_puts_a_crop_back_where_it_was(blend):
-    """A smooth picture survives crop and paste almost unchanged, wherever the box lies."""
-    y, x = np.mgrid[:240, :320]
-    frame = np.stack([x * 0.7, y, x * 0.3 + y * 0.5], axis=-1).astype(np.uint8)
-    for box in [(60, 40, 220, 230), (0, 0, 96, 96), (300, 200, 320, 240), (10, 10, 13, 12)]:
-        result = frame.copy()
-        paste_face(result, crop_face(frame, box), box, blend)
-        assert np.abs(result.astype(int) - frame).max() <= 6
-
-
-def test_hard_paste_replaces_the_whole_box_and_nothing_else():
-    frame, face = np.zeros((200, 300, 3), np.uint8), np.full((96, 96, 3), 200, np.uint8)
-    paste_face(frame, face, (30, 40, 131, 163), "none")
-    inside = np.zeros((200, 300), bool)
-    inside[40:163, 30:131] = True
-    assert (frame[inside] == 200).all() and (frame[~inside] == 0).all()
-
-
-def test_feathered_paste_keeps_upper_half_cheeks_and_jaw_and_has_no_edge():
-    frame = np.full((200, 300, 3), 100, np.uint8)
-    checks = 80 * (-1) ** np.indices((96, 96)).sum(0)       # too fine for a tint
-    face = np.uint8(100 + checks)[..., None].repeat(3, axis=2)
-    paste_face(frame, face, (50, 20, 146, 116), "feather")
-    changed = np.abs(frame[..., 0].astype(int) - 100)
-    assert (changed[:68] == 0).all() and (changed[116:] == 0).all()
-    assert (changed[:, :50] == 0).all() and (changed[:, 146:] == 0).all()
-    assert (changed[104:, :66] == 0).all() and (changed[104:, 130:] == 0).all()
-    assert changed[92, 98] == 80
-    assert np.abs(np.diff(changed, axis=0)).max() <= 15      # a hard edge would be a step of 80
-    assert np.abs(np.diff(changed, axis=1)).max() <= 15
-
-
-def test_a_tint_is_taken_off_the_mouth_too_and_what_the_mouth_does_is_not():
-    y, x = np.mgrid[:96, :96]
-    original = np.stack([80 + x, 200 - y, 100 + x // 2], axis=-1).astype(np.uint8)
-    said = original.copy()
-    said[66:80, 36:60] = 30         # lips that opened
-    tinted = np.uint8(said + [20, -15, 0] - 10 * x[..., None] / 96)
-    assert np.abs(match_tint(tinted, original).astype(int) - said).max() <= 3
-
-
-SKIN, LIPS, LIPSTICK = (120, 140, 190), (95, 100, 180), (60, 50, 170)      # BGR
-
-
-def face_with_lips(colour, rows, columns) -> np.ndarray:
-    face = np.full((96, 96, 3), SKIN, np.uint8)
-    face[rows, columns] = colour
-    return face
-
-
-def test_lips_get_the_colour_of_the_faces_own_and_skin_and_teeth_keep_theirs():
-    own = face_with_lips(LIPSTICK, slice(70, 75), slice(34, 62))
-    drawn = face_with_lips(LIPS, slice(64, 82), slice(38, 58))
-    drawn[70:76, 44:52] = (215, 220, 225)
-    found = match_lips(drawn, own).astype(int)
-    lips = found[65:69, 40:56].reshape(-1, 3).mean(0)
-    missing = np.abs(lips - LIPSTICK) / np.abs(np.subtract(LIPS, LIPSTICK))
-    assert missing.max() < 0.35
-    assert np.abs(found - drawn)[:60].max() == 0 and np.abs(found - drawn)[71:75, 45:51].max() <= 3
-    np.testing.assert_allclose(match_lips(drawn, drawn), drawn, atol=1)
-
-
-def test_without_lips_to_be_seen_they_stay_as_they_were_drawn():
-    drawn = face_with_lips(LIPS, slice(64, 82), slice(38, 58))
-    np.testing.assert_array_equal(match_lips(drawn, face_with_lips(SKIN, 0, 0)), drawn)
-
-
-def test_a_black_and_white_picture_stays_one():
-    original = np.random.default_rng(0).integers(60, 190, (96, 96, 1)).astype(np.uint8)
-    found = match_tint(face_with_lips(LIPS, slice(64, 82), slice(38, 58)), original.repeat(3, axis=2))
-    assert np.ptp(found.astype(int), axis=2).max() <= 1
-
-
-def test_a_mouth_gets_as_sharp_as_what_is_around_it():
-    """Lips drawn with half their contrast, in a face whose cheeks have half of theirs."""
-    whole = np.random.default_rng(0).integers(60, 190, (96, 96, 3)).astype(np.uint8)
-    smooth = cv2.GaussianBlur(np.float32(whole), (0, 0), 1.0)
-    drawn = np.uint8(np.rint(smooth + 0.6 * (whole - smooth)))
-    original = whole.copy()
-    original[60:90, 24:72] = 200            # another mouth, which must not tell
-    mouth = slice(64, 86), slice(28, 68)
-    error, before = (np.abs(np.float32(image) - whole)[mouth].mean()
-                     for image in (match_sharpness(drawn, original), drawn))
-    assert error < before / 3
-    np.testing.assert_array_equal(match_sharpness(whole, drawn), whole)

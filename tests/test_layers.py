@@ -15,7 +15,7 @@ FLOORS = [      # what a module may import of the project lies in a row above it
     {"media", "visemes", "models", "checkpoint", "distributed"},
     {"losses", "audio", "face_detection"},
     {"faces", "face_source", "generator", "clips"},
-    {"dataset", "detection_cache"},
+    {"dataset", "detection_cache", "paste"},
     {"pipeline", "loader", "shape_dataset"},
     SCRIPTS,
     {"evaluation"},

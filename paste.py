@@ -1,0 +1,89 @@
+"""A generated face back into its frame, so that nobody sees where it was put."""
+from collections.abc import Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from face_regions import find_lips, moving_mask
+from faces import crop_face
+
+Blend = Literal["feather", "none"]
+
+_TINT_SPREAD = 0.12         # standard deviation, in box sides, within which a tint is even
+_COLOURLESS = 4             # mean difference of red and blue under which a crop is black and white
+_LIP_GAIN = (0.4, 1.3)      # of a channel of the lips' colour, least and greatest
+_FEW_LIPS = 0.002           # of a crop's pixels: with so few, half of the gain is trusted
+_FINE = 1.0                 # standard deviation, in pixels of a crop, of a blur that takes off details
+_MOST_SHARPENING = 2.0      # by which a generated face's details may be enlarged
+
+
+def paste_face(frame: np.ndarray, face: np.ndarray, box: Sequence[int],
+               blend: Blend = "feather") -> None:
+    """Put a generated face (S, S, 3) uint8 back into its box of the frame, in place.
+
+    none: the whole box, as published. feather: mouth and chin alone, behind a soft border, in the
+    frame's colours (`match_tint`, `match_lips`), as sharp as what is around them
+    (`match_sharpness`).
+    """
+    x1, y1, x2, y2 = box
+    size = x2 - x1, y2 - y1
+    region = frame[y1:y2, x1:x2]
+    if blend == "none":
+        region[:] = cv2.resize(face, size)
+        return
+    original = crop_face(frame, box, len(face))
+    for match in (match_tint, match_lips, match_sharpness):
+        face = match(face, original)
+    drawn = cv2.resize(face, size, interpolation=cv2.INTER_CUBIC)
+    moving = cv2.resize(moving_mask(len(face)), size)
+    top = size[1] // 2
+    region[top:] = cv2.blendLinear(drawn[top:], region[top:], moving[top:], 1 - moving[top:])
+
+
+def match_tint(face: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """A generated face in the colours of the crop it was made of, both (S, S, 3) uint8.
+
+    Mouth and chin move, the rest should not: what the rest differs by, smoothed, is the tint, and
+    at the mouth that of its surroundings (normalised convolution, Knutsson and Westin 1993).
+    In a picture without colours it has none.
+    """
+    blue, _, red = cv2.split(original)
+    if cv2.absdiff(blue, red).mean() < _COLOURLESS:
+        face = cv2.cvtColor(cv2.cvtColor(face, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    still = 1 - moving_mask(len(face))[..., None]
+    spread = (0, 0), _TINT_SPREAD * len(face)
+    known = cv2.GaussianBlur(still, *spread)[..., None]
+    tint = cv2.GaussianBlur((np.float32(original) - face) * still, *spread) / known
+    return np.clip(np.rint(face + tint), 0, 255).astype(np.uint8)
+
+
+def match_lips(face: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """A generated face whose lips have the colour of the crop's that it was made of, both
+    (S, S, 3) uint8, by one gain for each channel (von Kries 1902)."""
+    own, drawn = find_lips(original), find_lips(face)
+    gain = np.clip(_mean_colour(original, own.redness) / _mean_colour(face, drawn.redness),
+                   *_LIP_GAIN)
+    certain = own.share.sum() / (own.share.sum() + _FEW_LIPS * own.share.size)
+    changed = face * (1 + certain * drawn.share[..., None] * (gain - 1))
+    return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+
+
+def _mean_colour(face: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(3,) BGR, at least 1, by weights (S, S) and brightness: the dark between lips counts little."""
+    pixels = face.reshape(-1, 3).astype(np.float32)
+    weights = weights.ravel() * pixels.sum(1)
+    return np.maximum(weights @ pixels / max(weights.sum(), 1e-6), 1)
+
+
+def match_sharpness(face: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """A generated face as sharp as the crop it was made of, both (S, S, 3) uint8.
+
+    What its details in the lower half, around mouth and chin, are weaker by, all are."""
+    still = 1 - moving_mask(len(face))[..., None]
+    still[:len(face) // 2] = 0
+    details, wanted = (np.float32(image) - cv2.GaussianBlur(np.float32(image), (0, 0), _FINE)
+                       for image in (face, original))
+    gain = np.sqrt((still * wanted ** 2).sum() / max((still * details ** 2).sum(), 1e-6))
+    sharpened = face + (np.clip(gain, 1, _MOST_SHARPENING) - 1) * details
+    return np.clip(np.rint(sharpened), 0, 255).astype(np.uint8)
