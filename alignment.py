@@ -12,7 +12,7 @@ _SMOOTHING = 5      # pixels
 
 
 def lay_on(target: np.ndarray, reference: np.ndarray, margin: float) -> np.ndarray:
-    """The reference's face moved, turned and stretched to lie on the target's, below its upper half.
+    """The reference's face moved, turned and stretched to lie on the target's, in its lower half.
 
     Both (T, S, S, 3) uint8, BGR, with `margin` box sides around the box; so is the result. Where
     the faces are too unlike to be aligned, the reference's stays where it is.

@@ -25,10 +25,11 @@ _CHIN_REACH = np.array([0.25, 0.09])    # standard deviations, x and y, of what 
 _TEETH, _DARK = (140, 255), (0, 90)
 _RED = (0.6, 1.0)           # blue and green of a dark patch, by its red
 _WARP_POINTS = 4
-_SMILE_REACH = np.array([0.25, 0.15])   # standard deviations, x and y, of where a smile moves a face
+_SMILE_REACH = np.array([0.25, 0.15])   # standard deviations, x and y, of what a smile moves
 _SMILE_LIFT = 1.8           # rise of its corners with the square of the distance, for a smile of 1
 _SMILE_THINS = 0.5          # by which the lips get thinner, relative, for a smile of 1
-_LIPSTICK = np.array([[0.2, 0.2, 1.0, 0.5], [0.7, 0.6, 1.0, 1.0]])  # B, G, R, opacity: least, greatest
+# B, G, R, opacity: least, greatest.
+_LIPSTICK = np.array([[0.2, 0.2, 1.0, 0.5], [0.7, 0.6, 1.0, 1.0]])
 _LIPSTICK_LIGHT = (0.7, 1.2)    # its brightness, by the lips'
 _EQ_WAVES = 3               # half waves over the mel channels, at most, of a draw's equaliser
 
@@ -40,11 +41,11 @@ class Augmentation:
     box: x, y shift of the box's centre and relative growth of its width and height, in box sides.
     rotation: degrees. warp: (K, K, 2) float32 x, y by which the points of a grid over the box move,
     in box sides, None = nowhere. turn: by which the middle of a face moves sideways against its
-    edges, as when a head turns, in quarters of a box side. smile: by which the mouth is wider, relative,
-    its lips thinner and its corners raised. lipstick: (4,) B, G, R by the lips'
-    brightness, and opacity, None = none. color: (3, 4) affine map of BGR in [0, 255], None = unchanged.
-    backdrop: the same for what surrounds the face. shade: direction in radians, clockwise from the
-    right, and relative rise of the brightness from the centre to the edge.
+    edges, as when a head turns, in quarters of a box side. smile: by which the mouth is wider,
+    relative, its lips thinner and its corners raised. lipstick: (4,) B, G, R by the lips'
+    brightness, and opacity, None = none. color: (3, 4) affine map of BGR in [0, 255], None =
+    unchanged. backdrop: the same for what surrounds the face. shade: direction in radians,
+    clockwise from the right, and relative rise of the brightness from the centre to the edge.
     mel_gain: dB. mel_eq: dB, one for each of the first half waves over the mel channels.
     mel_warp: relative stretch of the frequency axis. mel_mask: first and last+1 channel silenced.
     mel_noise: standard deviation.
@@ -113,8 +114,9 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
     elif any(augmentation.box) or augmentation.rotation:
         to_stored = _output_to_stored(crops.shape[1], margin, size, augmentation)
         for frame, crop in zip(out, crops, strict=True):
-            cv2.warpAffine(crop, to_stored, (size, size), dst=frame, borderMode=cv2.BORDER_REPLICATE,
-                           flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+            cv2.warpAffine(crop, to_stored, (size, size), dst=frame,
+                           flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                           borderMode=cv2.BORDER_REPLICATE)
     else:
         box = box_of(crops.shape[1], margin)
         for frame, crop in zip(out, crops[:, box, box], strict=True):
@@ -148,7 +150,7 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
 
 def cover_mouth(crops: np.ndarray, margin: float, rng: np.random.Generator) -> np.ndarray:
     """(T, S, S, 3) uint8 crops with a soft patch about where the mouth is, alike in all: a bent
-    ellipse as dark as a mouth that is wide open, as light as a smile's teeth, or teeth amid dark."""
+    ellipse as dark as a mouth that is wide open, as light as a smile's teeth, or both."""
     middle = MOUTH + rng.uniform(-_MOUTH_SHIFT, _MOUTH_SHIFT)
     axes = rng.uniform(*_PATCH_AXES)
     bend = rng.uniform(*_PATCH_BEND)
@@ -296,7 +298,7 @@ def _shade(size: int, direction: float, rise: float) -> np.ndarray:
 
 
 def _from_point(size: int, point: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """x (1, size) and y (size, 1) of the pixels' centres from a point x, y; float32, in box sides."""
+    """x (1, size) and y (size, 1) of the pixels' centres from a point; float32, in box sides."""
     x, y = _from_centre(size)
     return x + np.float32(0.5 - point[0]), y + np.float32(0.5 - point[1])
 

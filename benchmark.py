@@ -57,8 +57,9 @@ def generator(device: str) -> None:
 
     mse = np.mean((eager().astype(float) - ours()) ** 2)
     slow, quick = _best_in_turn([eager, ours])
-    print(f"generator on {target} ({torch.get_num_threads()} threads): float32 eager {n / slow:.1f} "
-          f"frames/s, {fast.precision} folded channels-last {n / quick:.1f} frames/s: "
+    print(f"generator on {target} ({torch.get_num_threads()} threads): float32 eager "
+          f"{n / slow:.1f} frames/s, {fast.precision} folded channels-last "
+          f"{n / quick:.1f} frames/s: "
           f"{slow / quick:.2f}x at PSNR {10 * np.log10(255**2 / mse):.1f} dB")
 
 

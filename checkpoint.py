@@ -160,7 +160,7 @@ def _expect(networks: Sequence[str], weights: Mapping[str, Tensor], path: str | 
 
 
 def network_of(weights: Mapping[str, Tensor]) -> str | None:
-    """Which network has these weights, by the names that `load_weights` takes; None = none known."""
+    """Which network has these weights, by the names that `load_weights` takes; None = unknown."""
     return next((name for name, (_, keys) in _NETWORKS.items() if keys & weights.keys()), None)
 
 

@@ -52,8 +52,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_training_flags(parser)
     parser.add_argument("--warm_start_steps", type=int, default=0, metavar="N",
-                        help="first N steps with a contrastive loss among the windows of a clip, or "
-                        "of the batch with cross_clip_negatives (default 0: the paper's recipe)")
+                        help="first N steps with a contrastive loss among the windows of a clip, "
+                        "or of the batch with cross_clip_negatives (default 0: the paper's recipe)")
     parser.add_argument("--all_pairs", action=argparse.BooleanOptionalAction, default=False,
                         help="the recipe's loss over all pairs of grouped_windows windows of each "
                         "of grouped_clips clips, not over one pair a sample (the paper's recipe)")
@@ -64,8 +64,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def training_batches(clips: list[Clip], state: TrainingState, args: argparse.Namespace,
                      ranks: Ranks) -> Iterator[SyncNetSample]:
-    """Endless batches, from where `state` stands: first the warm start's, then the recipe's or, with
-    --all_pairs, more like the warm start's."""
+    """Endless batches, from where `state` stands: first the warm start's, then the recipe's or,
+    with --all_pairs, more like the warm start's."""
     hp = args.hparams
     cache = decode_clips(clips, hp) if args.cache_frames else None
     options = {"seed": args.seed, "augment": True, "cache": cache}

@@ -43,7 +43,7 @@ class SyncNetSample(NamedTuple):
 class Wav2LipSample(NamedTuple):
     """x: (6, 5, 96, 96) masked target and reference, BGR in [0, 1]. indiv_mels: (5, 1, 80, 16), for
     the generator (a `ShapeWav2LipDataset` has (5, 7) shapes there). mel: (1, 80, 16), for the
-    expert. gt: (3, 5, 96, 96). A batch adds an axis; with `sample_frames` there are fewer than 5."""
+    expert. gt: (3, 5, 96, 96). A batch adds an axis; with `sample_frames` there may be under 5."""
 
     x: Tensor
     indiv_mels: Tensor

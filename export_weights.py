@@ -2,7 +2,7 @@
 
     python export_weights.py --checkpoint_path wav2lip/best.pth --out checkpoints/wav2lip.safetensors
 
-With several checkpoints of one training, the mean of their weights, which is often better than each.
+With several checkpoints of one training, the mean of their weights, often better than each.
 With --width, those of a wider network that computes the same, to train on from there.
 """
 import argparse
@@ -61,7 +61,7 @@ def _mean(all_weights: Sequence[dict[str, Tensor]], paths: Sequence[str]) -> dic
     for weights, path in zip(all_weights, paths, strict=True):
         if {key: value.shape for key, value in weights.items()} != {
                 key: value.shape for key, value in first.items()}:
-            raise InputError(f"{path} holds another network than {paths[0]}, or one of another width")
+            raise InputError(f"{path} holds another network than {paths[0]}, or another width")
     return {key: torch.stack([weights[key] for weights in all_weights]).mean(0)
             if value.is_floating_point() else value for key, value in first.items()}
 

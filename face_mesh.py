@@ -45,7 +45,8 @@ def face_meshes(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 def face_meshes_in(path: str, fps: float | None = None) -> np.ndarray:
     """(N, 478, 3) `face_meshes` of a video, read at so many frames a second, or of a picture.
     InputError if it shows no face."""
-    frames = [media.read_image(path)] if media.is_picture(path) else media.read_frames(path, fps=fps)
+    is_picture = media.is_picture(path)
+    frames = [media.read_image(path)] if is_picture else media.read_frames(path, fps=fps)
     meshes = np.array(list(face_meshes(frames)))
     if np.isnan(meshes).all():
         raise InputError(f"{path}: no face in any of its {len(meshes)} frames")

@@ -34,7 +34,8 @@ def find_lips(face: np.ndarray) -> Lips:
     """face: (S, S, 3) uint8 BGR, a crop."""
     where = _lips_mask(len(face))
     smooth = cv2.GaussianBlur(face, (0, 0), _LIPS_BLUR).astype(np.float32)
-    redness = (smooth[:, :, 2] - smooth[:, :, 1]) / (cv2.transform(smooth, np.ones((1, 3))) + _DARKEST)
+    brightness = cv2.transform(smooth, np.ones((1, 3)))
+    redness = (smooth[:, :, 2] - smooth[:, :, 1]) / (brightness + _DARKEST)
     redder = redness - np.median(redness[where > 0])
     low, high = _LIPS_REDDER
     return Lips(np.maximum(redder, 0) * where,

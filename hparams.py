@@ -42,17 +42,17 @@ class HParams:
     eval_interval: int = 3000           # steps
     min_reference_offset: int = 1       # frames from a window to its reference, at least
     reference_candidates: int = 1       # windows to choose a reference from
-    syncnet_wt: float = 0.0             # weight of the sync loss until the evaluation switches it on
-    align_reference: bool = False       # the reference's face is laid on the target's, as in inference
+    syncnet_wt: float = 0.0             # weight of the sync loss until evaluation switches it on
+    align_reference: bool = False       # the reference's face laid on the target's, as in inference
     gray_critics: bool = False          # the expert and the discriminator see faces without colour
-    mouth_wt: float = 0.0               # weight of an L1 of the mouth alone, beside the face's; 0 = off
+    mouth_wt: float = 0.0               # weight of an L1 of the mouth, beside the face's; 0 = off
     hide_mouth: bool = False            # the generator does not see its reference's mouth
-    mouth_shapes: bool = False          # the generator is told the mouth's shape in place of the sound
+    mouth_shapes: bool = False          # the generator is told the mouth's shape, not the sound
     shape_noise: float = 0.0            # standard deviation of noise on these shapes
     mouth_lead: int = 0                 # frames that the data's mouths are ahead of their sound
     shape_gain: float = 1.0             # on shapes told from sound, which vary less than mouths do
     shape_opening: float = 0.0          # away from the shut mouth, by its distance from the mean
-    sample_frames: int = 5              # frames to learn from in a window; 5 = what the expert needs
+    sample_frames: int = 5              # frames to learn from in a window; the expert needs 5
     disc_wt: float = 0.07               # weight of the visual-quality loss
     feature_wt: float = 0.0             # weight of the discriminator's features beside it; 0 = off
     shape_wt: float = 0.01              # weight of the loss by --shape_expert_checkpoint_path
@@ -69,7 +69,7 @@ class HParams:
     syncnet_eval_interval: int = 10000  # steps
     syncnet_checkpoint_interval: int = 10000  # steps
     syncnet_eval_batches: int = 1400
-    min_negative_offset: int = 1        # frames from a window to the wrong one of its clip, at least
+    min_negative_offset: int = 1        # frames from a window to a wrong one of its clip, at least
     cross_clip_negatives: float = 0.0   # share of the wrong windows that come from another clip
     grouped_clips: int = 24             # clips in a batch of --warm_start_steps and --all_pairs
     grouped_windows: int = 4            # windows of each
@@ -94,7 +94,7 @@ class HParams:
     box_growth: float = 0.0             # of its width and of its height, beyond that, at most
     rotation: float = 0.0               # degrees, at most, either way
     warp: float = 0.0                   # standard deviation of a bend of the face, in box sides
-    turn: float = 0.0                   # move of the face's middle, in quarters of a box side, at most
+    turn: float = 0.0                   # move of a face's middle, quarters of a box side, at most
     smile: float = 0.0                  # widening of every other mouth, relative, at most
     lipstick: float = 0.0               # probability of another colour on the lips
     cover_mouth: float = 0.0            # probability of a patch on the reference's mouth
@@ -104,7 +104,7 @@ class HParams:
     mel_warp: float = 0.0               # relative stretch of the frequency axis, at most
     mel_mask: int = 0                   # mel channels, at most, of a silenced band
     spoken: float = 0.5                 # share of the samples that --spoken_root gives
-    silence: float = 0.0                # probability of no speech, and the mouth shut (mouth shapes)
+    silence: float = 0.0                # probability of no speech and a shut mouth (mouth shapes)
     mel_noise: float = 0.0              # standard deviation, at most, of noise on the mel
 
     def override(self, assignments: str) -> "HParams":

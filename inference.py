@@ -169,7 +169,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="use the first video frame only")
     add("--fps", type=_positive_float, default=25.0,
         help="frames per second of the result, for pictures and --static only")
-    add("--pads", type=int, nargs=4, default=[0, 10, 0, 0], metavar=("TOP", "BOTTOM", "LEFT", "RIGHT"),
+    sides = "TOP", "BOTTOM", "LEFT", "RIGHT"
+    add("--pads", type=int, nargs=4, default=[0, 10, 0, 0], metavar=sides,
         help="pixels added to the face box; include the chin")
     add("--face_det_batch_size", type=whole_number(1), default=16,
         help="frames per detection batch")
@@ -177,9 +178,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="frames per generator batch (a CPU takes at most 8)")
     add("--resize_factor", type=whole_number(1), default=1,
         help="shrink frames by this whole factor")
-    add("--crop", type=int, nargs=4, default=[0, -1, 0, -1], metavar=("TOP", "BOTTOM", "LEFT", "RIGHT"),
+    add("--crop", type=int, nargs=4, default=[0, -1, 0, -1], metavar=sides,
         help="region to keep, in pixels after resize and rotate; -1 = to the end")
-    add("--box", type=int, nargs=4, default=[-1, -1, -1, -1], metavar=("TOP", "BOTTOM", "LEFT", "RIGHT"),
+    add("--box", type=int, nargs=4, default=[-1, -1, -1, -1], metavar=sides,
         help="fixed face box in pixels; skips detection")
     add("--rotate", type=_boolean, nargs="?", const=True, default=False,
         help="turn frames 90 degrees clockwise (rotation noted in the file is honoured anyway)")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 
 SHAPE_FILE = "shape.npy"      # (N, 7) in a clip's folder: one row for each of its frame numbers
-MEAN_FILE = "mean_shape.npy"  # (7,) in a still clip's folder: the person's mean, which it can't tell
+MEAN_FILE = "mean_shape.npy"  # (7,) in a still clip's folder: the person's mean
 
 # What a shape holds, in distances between the sides of the upper face, and how much each varies:
 # its standard deviation on the train split of LRC-AR, as the mean below. y points down, z away
@@ -21,8 +21,8 @@ SHAPE = {
 
 _MEAN_OPENING = 0.233
 # The mean shape of a person whose nose ends at _NOSE, and what it gains for each unit that the nose
-# ends lower: least squares over 91 groups of clips, one person each, of the same clips. What is left
-# of the people's differences are 0.5 to 0.9 of SHAPE's standard deviations.
+# ends lower: least squares over 91 groups of clips, one person each, of the same clips. What is
+# left of the people's differences are 0.5 to 0.9 of SHAPE's standard deviations.
 _NOSE = 0.625
 _MEAN_AT_NOSE = np.array([_MEAN_OPENING, 0.537, 0.759, 1.016, 1.274, 0.807, 0.105])
 _MEAN_PER_NOSE = np.array([0, 0.54, 1.03, 1.55, 1.55, 1.26, 0])

@@ -14,7 +14,7 @@ _TINT_SPREAD = 0.12         # standard deviation, in box sides, within which a t
 _COLOURLESS = 4             # mean difference of red and blue under which a crop is black and white
 _LIP_GAIN = (0.4, 1.3)      # of a channel of the lips' colour, least and greatest
 _FEW_LIPS = 0.002           # of a crop's pixels: with so few, half of the gain is trusted
-_FINE = 1.0                 # standard deviation, in pixels of a crop, of a blur that takes off details
+_FINE = 1.0  # standard deviation, in pixels of a crop, of a blur that takes details off
 _MOST_SHARPENING = 2.0      # by which a generated face's details may be enlarged
 
 
@@ -70,7 +70,7 @@ def match_lips(face: np.ndarray, original: np.ndarray) -> np.ndarray:
 
 
 def _mean_colour(face: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(3,) BGR, at least 1, by weights (S, S) and brightness: the dark between lips counts little."""
+    """(3,) BGR, at least 1, by weights (S, S) and brightness: the dark between lips is little."""
     pixels = face.reshape(-1, 3).astype(np.float32)
     weights = weights.ravel() * pixels.sum(1)
     return np.maximum(weights @ pixels / max(weights.sum(), 1e-6), 1)

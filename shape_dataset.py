@@ -85,7 +85,8 @@ def load_utterances(root: str | Path) -> list[Utterance]:
 def _load_utterance(path: Path) -> Utterance:
     labels = path.with_suffix(".lab")
     if not labels.is_file():
-        raise DataError(f"{path} has no labels {labels.name} beside it: run festival_speech.py again")
+        raise DataError(f"{path} has no labels {labels.name} beside it: "
+                        "run festival_speech.py again")
     mel = audio.melspectrogram(audio.load_wav(path)).astype(np.float16)
     starts = np.arange(max(0, mel.shape[1] - audio.MEL_WINDOW))
     shapes, firmness = shapes_of(read_labels(labels),

@@ -22,7 +22,7 @@ from hparams import hparams
 
 log = logging.getLogger(__name__)
 
-_FRAMES = 20            # enough for a window and a reference `min_reference_offset` = 8 away from it
+_FRAMES = 20            # enough for a window and a reference `min_reference_offset` = 8 away
 _BORDER = 0.125         # of the picture's smaller side: the box of a face may reach beyond it
 _CRF = 8
 

@@ -9,7 +9,8 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     """The published flags and this project's own, alike for all training."""
     add = parser.add_argument
     add("--data_root", required=True, help="preprocessed data set (made by preprocess.py)")
-    add("--checkpoint_dir", required=True, help="folder for checkpoints and metrics, made if needed")
+    add("--checkpoint_dir", required=True,
+        help="folder for checkpoints and metrics, made if needed")
     add("--checkpoint_path", help="resume from this checkpoint; plain weights start at step 0")
     add("--filelist_root", help="folder of train.txt and val.txt (default: filelists/)")
     add("--hparams", type=parse_hparams, default=hparams, metavar="NAME=VALUE,…",

@@ -124,8 +124,8 @@ class CheckpointFolder:
             checkpoint.save(path, payload)
         except (OSError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:120]
-            raise CheckpointError(f"cannot write {path} ({reason}): free some disk space and resume from "
-                          "the newest checkpoint there, which is whole") from None
+            raise CheckpointError(f"cannot write {path} ({reason}): free some disk space and "
+                          "resume from the newest checkpoint there, which is whole") from None
 
 
 class StopSignal:

@@ -53,8 +53,9 @@ _RINGS = [(1.3, 0.9), (1.8, 0.3), (2.6, 0.0)]
 
 
 class Head(NamedTuple):
-    """What makes a head another one. yaw, to the right of the picture, and pitch, downwards: degrees.
-    length, from the nose down, width, and the mouth's width and height: by what they were."""
+    """What makes a head another one. yaw, to the right of the picture, and pitch, downwards:
+    degrees. length, from the nose down, width, and the mouth's width and height: by what they were.
+    """
 
     yaw: float
     pitch: float

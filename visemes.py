@@ -1,8 +1,9 @@
 """What a mouth does while it says known phones: its shape over time, by rule, without a video.
 
-Every phone asks for an opening and a width of the lips, some firmly (those of p, b and m must meet),
-some hardly at all; how firmly fades with the time from the phone, and the mouth is the mean of what
-all ask for, so weighted (Cohen and Massaro, Modeling coarticulation in synthetic visual speech, 1993).
+Every phone asks for an opening and a width of the lips, some firmly (those of p, b and m must
+meet), some hardly at all; how firmly fades with the time from the phone, and the mouth is the mean
+of what all ask for, so weighted (Cohen and Massaro, Modeling coarticulation in synthetic visual
+speech, 1993).
 """
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +16,8 @@ from mouth_shape import SHUT
 
 
 class Viseme(NamedTuple):
-    """Opening and width, in standard deviations as `mouth_shape.relative` has them, and how firmly a
-    phone asks for each."""
+    """Opening and width, in standard deviations as `mouth_shape.relative` has them, and how firmly
+    a phone asks for each."""
 
     opening: float
     opening_weight: float

@@ -47,8 +47,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--hparams", type=parse_hparams, default=hparams, metavar="NAME=VALUE,…",
         help="such as min_reference_offset=8")
     add("--batches", type=int, default=20, help=f"of {_BATCH} samples of 5 frames (default 20)")
-    add("--sound_shift", type=int, default=0, help="frames by which the generator hears later sound "
-        "than the published training gives it; 1 = as in inference (default 0)")
+    add("--sound_shift", type=int, default=0,
+        help="frames by which the generator hears later sound than the published "
+        "training gives it; 1 = as in inference (default 0)")
     add("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
     return parser.parse_args(argv)
 
@@ -89,8 +90,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name, values in qualities.items():
         mean = Quality(*np.mean(values, axis=0))
-        print(f"| {name} | {np.mean(losses[name]):.3f} | {mean.l1_mouth:.4f} | {mean.psnr_face:.2f} "
-              f"| {mean.psnr_mouth:.2f} | {mean.ssim_face:.3f} | {mean.ssim_mouth:.3f} |")
+        print(f"| {name} | {np.mean(losses[name]):.3f} | {mean.l1_mouth:.4f} "
+              f"| {mean.psnr_face:.2f} | {mean.psnr_mouth:.2f} "
+              f"| {mean.ssim_face:.3f} | {mean.ssim_mouth:.3f} |")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
     mesh/bin/python evaluation/lips_at_phones.py --result a.mp4 b.mp4 --labels a.lab b.lab
 
-Labels are as festival_speech.py writes them: when each phone of the result's sound ends. How far the
-lips are apart is measured by MediaPipe's face mesh, in the environment that face_mesh.py describes.
+Labels are as festival_speech.py writes them: when each phone of the result's sound ends. How far
+the lips are apart is measured by MediaPipe's face mesh, in the environment that face_mesh.py
+describes.
 """
 import argparse
 import sys
@@ -57,8 +58,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         all_openings.append(openings)
     shut, apart, openings = (np.concatenate(parts) for parts in (shut, apart, all_openings))
     if not len(shut) or not len(apart):
-        raise InputError(f"{', '.join(args.labels)}: {len(shut)} of p, b and m and {len(apart)} open "
-                         "vowels; some of both are needed")
+        raise InputError(f"{', '.join(args.labels)}: {len(shut)} of p, b and m and {len(apart)} "
+                         "open vowels; some of both are needed")
     spread = np.nanstd(openings)
     print(f"{len(shut)} p, b, m and {len(apart)} open vowels; the opening's standard deviation is "
           f"{spread:.3f} of forehead and nose")

@@ -9,8 +9,8 @@ from .conv import (Conv2d, Conv2dTranspose, PlainConv2d, audio_encoder, channel_
                    lower_half, residual)
 
 FACE_SIDE = 96
-# What `hide_mouth` hides, two ellipses: the row and column of the middle, half the height and width,
-# in box sides, of the mouth, and of the folds of a smile beside and above it, which tell as much.
+# What `hide_mouth` hides, two ellipses: the row and column of the middle, half the height and
+# width, in box sides, of the mouth, and of the folds of a smile about it, which tell as much.
 # Their edge is soft between _MOUTH_EDGE times these; _BLUR is in pixels.
 _MOUTH = (0.695, 0.5, 0.145, 0.31)
 _FOLDS = (0.65, 0.5, 0.1, 0.38)
@@ -115,8 +115,8 @@ class Wav2Lip(nn.Module):
 
 
 def _blur() -> Tensor:
-    """(96, 96) B such that B @ picture @ B.T has, for each pixel, the mean of a square around it, as
-    far as that lies in the picture."""
+    """(96, 96) B such that B @ picture @ B.T has, for each pixel, the mean of a square around it,
+    as far as that lies in the picture."""
     pixels = torch.arange(FACE_SIDE)
     near = ((pixels[:, None] - pixels).abs() <= _BLUR // 2).float()
     return near / near.sum(1, keepdim=True)

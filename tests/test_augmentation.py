@@ -79,7 +79,7 @@ def test_backdrop_changes_what_surrounds_the_face_alone(crops):
 
 
 def test_shade_brightens_one_side(crops):
-    """Towards the bottom, rising by 40 %: the middle keeps its level, the last row has 1.4 times."""
+    """Towards the bottom, rising by 40 %: the middle keeps its level, the last row has 1.4 of it."""
     gray = np.full((5, 96, 96, 3), 100, np.uint8)
     shaded = change_crops(gray, 0.0, 96, Augmentation(shade=(np.pi / 2, 0.4)))
     assert np.abs(shaded[:, 48].astype(int) - 100).max() <= 1

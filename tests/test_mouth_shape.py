@@ -74,7 +74,7 @@ def test_a_picture_is_measured_from_the_mean_it_comes_with_but_for_the_opening()
 
 
 def test_a_mouth_is_expected_lower_under_a_nose_that_ends_lower():
-    """Lips and chin by more than the nose, for such a face is longer; frames without one are left out."""
+    """Lips and chin by more than the nose, for such a face is longer; frames without are left out."""
     short, long = mesh(), mesh()
     short[2, 1], long[2, 1] = 62.5, 66.5
     low = expected_mean(np.stack([np.full((N_POINTS, 3), np.nan), long]))

@@ -1,4 +1,4 @@
-"""The three training scripts from flags to checkpoints, on drawn faces whose mouths follow sound."""
+"""The training scripts from flags to checkpoints, on drawn faces whose mouths follow sound."""
 import csv
 import os
 import signal

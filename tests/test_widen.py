@@ -11,7 +11,7 @@ MEL = torch.randn(2, 1, 80, 16, generator=torch.Generator().manual_seed(2))
 WINDOWS = torch.rand(2, 15, 48, 96, generator=torch.Generator().manual_seed(3))
 
 
-# From 2/16 to 3/16 a channel in two is doubled, to 4/16 each is, to 5/16 they are doubled or tripled.
+# To 3/16, from 2/16, one channel in two is doubled, to 4/16 each, to 5/16 some are tripled.
 @pytest.mark.parametrize("width", [0.1875, 0.25, 0.3125])
 def test_a_wider_generator_draws_the_same_faces(width):
     narrow = fill(Wav2Lip(width=0.125)).eval()

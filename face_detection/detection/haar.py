@@ -12,8 +12,8 @@ COARSE_STEP = 1.1  # ratio of successive window sizes in the whole image
 FINE_STEP = 1.04  # and near a face
 SEARCH_MARGIN = 0.25  # how far around a face it is looked for in the next frame, in windows
 SEARCH_SCALE = 1.25  # by how much its size may change until then
-# Windows firing at a new face: false alarms mostly have 3 to 10, upright faces 14 and more. A tilted
-# face has as few as a false alarm: those count only in an image without a firm one.
+# Windows firing at a new face: false alarms mostly have 3 to 10, upright faces 14 and more. A
+# tilted face has as few as a false alarm: those count only in an image without a firm one.
 FIRM, WEAK = 12, 3
 MIN_OVERLAP = 0.4  # intersection over union of a window with the face it is counted for
 MAX_SHARED = 0.5  # of the smaller of two boxes, else the weaker is the same face's eye or chin
