@@ -15,7 +15,7 @@ def widen(narrow: Model, width: float, seed: int = 0) -> Model:
     multiple of 1/16 and greater than that of `narrow`.
     """
     if width <= narrow.width:
-        raise ValueError(f"width {width}: must be greater than the weights' {narrow.width}")
+        raise ValueError(f"width {width}: must be greater than {narrow.width}, the weights'")
     wide = type(narrow)(width)
     if getattr(narrow, "mouth_mask", None) is not None:
         wide.hide_mouth()
