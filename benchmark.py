@@ -22,8 +22,8 @@ from distributed import choose_device
 from face_detection import load_detector
 from face_source import open_source
 from faces import detect_faces, search_size
-from generator import LipGenerator
-from inference import CHECKPOINT, lip_sync
+from generator import CHECKPOINTS, LipGenerator
+from inference import lip_sync
 from models import Wav2Lip
 
 ROOT = Path(__file__).parent
@@ -97,7 +97,7 @@ def real_time(device: str) -> None:
     """How much faster than it plays a 720p video is made with each generator that comes along."""
     with tempfile.TemporaryDirectory() as folder:
         clip, voice, _ = _material(Path(folder), seconds=20, size=(1280, 720))
-        for weights in sorted(CHECKPOINT.parent.glob("wav2lip_*.safetensors")):
+        for weights in sorted(CHECKPOINTS.glob("wav2lip_*.safetensors")):
             report = lip_sync(clip, voice, Path(folder) / "out.mp4", checkpoint=weights,
                               device=device)
             seconds = report.seconds["total"]

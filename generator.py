@@ -17,6 +17,7 @@ from models.conv import fold_batch_norm
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
 _CPU_BATCH = 8      # a larger batch is no faster on a CPU, and every waiting frame costs memory
 
 
@@ -121,6 +122,13 @@ def _cpu_lanes() -> ThreadPoolExecutor:
     threads = torch.get_num_threads()
     return ThreadPoolExecutor(min(2, threads), initializer=torch.set_num_threads,
                               initargs=(max(1, threads // 2),))
+
+
+def own_weights(device: torch.device) -> Path:
+    """The better of this project's generators where half precision makes it fast enough, else the
+    light one."""
+    width = "light" if _auto_precision(device) == "fp32" else "full"
+    return CHECKPOINTS / f"wav2lip_{width}.safetensors"
 
 
 def _auto_precision(device: torch.device) -> Precision:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("inference")
 
 CONTAINERS = (".mp4", ".mkv", ".mov", ".webm")
-CHECKPOINT = Path(__file__).parent / "checkpoints" / "wav2lip_light.safetensors"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class LipSyncReport:
 
 def lip_sync(face: "str | Path | FaceSource", audio: str | Path,
              outfile: str | Path = "results/result_voice.mp4", *,
-             checkpoint: "str | Path | LipGenerator" = CHECKPOINT,
+             checkpoint: "str | Path | LipGenerator" = "auto",
              static: bool = False, fps: float = 25.0, pads: Sequence[int] = (0, 10, 0, 0),
              face_det_batch_size: int = 16, wav2lip_batch_size: int = 128, resize_factor: int = 1,
              crop: Sequence[int] = (0, -1, 0, -1), box: Sequence[int] = (-1, -1, -1, -1),
@@ -72,7 +71,7 @@ def lip_sync(face: "str | Path | FaceSource", audio: str | Path,
     from distributed import choose_device
     from face_detection import load_detector
     from face_source import FaceSource, open_source
-    from generator import LipGenerator
+    from generator import LipGenerator, own_weights
     from pipeline import Stopwatch, face_boxes, find_faces, render
 
     start, clock = time.perf_counter(), Stopwatch()
@@ -89,6 +88,9 @@ def lip_sync(face: "str | Path | FaceSource", audio: str | Path,
         n_frames = math.ceil(len(wav) * source.fps / sound.hparams.sample_rate - 1e-6)
     del wav
     target = choose_device(device)
+    if checkpoint == "auto":
+        checkpoint = own_weights(target)
+        log.info("drawing with %s", checkpoint.name)
     generator = checkpoint if isinstance(checkpoint, LipGenerator) else LipGenerator.load(
         checkpoint, target, precision, wav2lip_batch_size)
 
@@ -158,9 +160,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description="Make the face of a video or picture speak any audio.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add("--checkpoint_path", default=str(CHECKPOINT),
-        help="weights of the generator: .pth, TorchScript archive or .safetensors; the default is "
-        "this project's light one; wav2lip_full beside it has the published width")
+    add("--checkpoint_path", default="auto",
+        help="weights of the generator: .pth, TorchScript archive or .safetensors; auto: those of "
+        "checkpoints/, wav2lip_full on a GPU and a CPU that computes in bf16, else wav2lip_light")
     add("--face", required=True, help="video or picture with the face")
     add("--audio", required=True, help="any file with sound, videos included")
     add("--outfile", default="results/result_voice.mp4",

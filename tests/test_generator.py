@@ -8,7 +8,7 @@ import torch
 from fill_weights import fill
 
 from errors import InputError
-from generator import LipGenerator
+from generator import LipGenerator, own_weights
 from models import Wav2Lip
 
 CPU = torch.device("cpu")
@@ -95,3 +95,13 @@ def test_batches_in_flight_arrive_as_they_were_submitted():
 def test_fp16_on_a_cpu_is_refused():
     with pytest.raises(InputError, match="fp16 needs a GPU"):
         LipGenerator(Wav2Lip(width=0.0625), CPU, "fp16")
+
+
+@pytest.mark.parametrize("device, bf16, width", [
+    ("cuda", False, "full"), ("cpu", True, "full"), ("cpu", False, "light"), ("mps", True, "light")])
+def test_the_weights_that_come_along_are_chosen_by_what_the_device_runs_well(
+        device, bf16, width, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    path = own_weights(torch.device(device))
+    assert path.is_file() and path.name == f"wav2lip_{width}.safetensors"

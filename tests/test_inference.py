@@ -1,5 +1,6 @@
 """From face and voice to a finished file, on clips made here from the bundled portrait."""
 import json
+import logging
 import math
 import os
 import re
@@ -19,6 +20,7 @@ from fill_weights import fill
 from media_clips import make_clip, set_display_matrix, tone
 
 import audio
+import generator
 import inference
 import media
 from checkpoint import load_model
@@ -385,11 +387,22 @@ def command(*words) -> list[str]:
 
 
 @pytest.mark.parametrize("name, width, megabytes", [
-    (inference.CHECKPOINT.name, 0.375, 12), ("wav2lip_full.safetensors", 1.0, 80)])
+    ("wav2lip_light.safetensors", 0.375, 12), ("wav2lip_full.safetensors", 1.0, 80)])
 def test_the_weights_that_come_along_are_generators_of_the_promised_size(name, width, megabytes):
     path = ROOT / "checkpoints" / name
     assert path.stat().st_size <= megabytes * 1e6
     assert load_model(path, Wav2Lip).width == width
+
+
+def test_without_weights_given_the_projects_own_draw(
+        talk, voice, checkpoint, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(generator, "own_weights", lambda device: checkpoint)
+    lip_sync(talk, voice, tmp_path / "own.mkv", n_frames=10)
+    lip_sync(talk, voice, tmp_path / "given.mkv", n_frames=10, checkpoint=checkpoint)
+    assert caplog.text.count(f"drawing with {checkpoint.name}") == 1
+    for frame, same in zip(*map(read, (tmp_path / "own.mkv", tmp_path / "given.mkv")), strict=True):
+        np.testing.assert_array_equal(frame, same)
 
 
 def test_a_user_without_a_home_keeps_no_detections(monkeypatch):
