@@ -9,6 +9,8 @@ import numpy as np
 MOUTH = (0.5, 0.75)         # x and y of its middle, in box sides, as the next four
 _MOVING_AXES = (0.39, 0.25)     # half axes of an ellipse about it that holds what speech moves
 _MOVING_EDGE = 1 / 3        # share of them in which it fades
+_LIPS_REACH = (0.5, 0.7), (0.3, 0.12)     # middle and half axes of an ellipse that lips stay in
+_LIPS_REACH_BORDER = (0.7, 1.25)    # where that begins to fade and is gone
 _LIPS_AXES = (0.27, 0.17)   # half axes of an ellipse about it that holds lips
 _LIPS_BORDER = (0.75, 1.25)     # where that begins to fade and is gone
 _LIPS_REDDER = (0.01, 0.06)     # than skin, in shares of the brightness: surely not, surely lips
@@ -21,6 +23,12 @@ def moving_mask(size: int) -> np.ndarray:
     """(size, size) float32: 1 on mouth and chin, 0 where speech moves nothing."""
     t = np.clip((1 - _radius(size, MOUTH, _MOVING_AXES)) / _MOVING_EDGE, 0, 1)
     return np.float32(t * t * (3 - 2 * t))
+
+
+@lru_cache(maxsize=1)
+def skin_mask(size: int) -> np.ndarray:
+    """(size, size) float32: 0 where lips and teeth may be, 1 where there is skin at most."""
+    return outside_ellipse(size, *_LIPS_REACH, _LIPS_REACH_BORDER)
 
 
 class Lips(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from face_regions import find_lips, moving_mask
+from face_regions import find_lips, moving_mask, skin_mask
 from faces import crop_face
 
 Blend = Literal["feather", "none"]
@@ -15,6 +15,7 @@ _COLOURLESS = 4             # mean difference of red and blue under which a crop
 _LIP_GAIN = (0.4, 1.3)      # of a channel of the lips' colour, least and greatest
 _FEW_LIPS = 0.002           # of a crop's pixels: with so few, half of the gain is trusted
 _FINE = 1.0  # standard deviation, in pixels of a crop, of a blur that takes details off
+_NEAR = 3       # pixels of a crop by which speech moves skin
 _MOST_SHARPENING = 2.0      # by which a generated face's details may be enlarged
 
 
@@ -24,7 +25,7 @@ def paste_face(frame: np.ndarray, face: np.ndarray, box: Sequence[int],
 
     none: the whole box, as published. feather: mouth and chin alone, behind a soft border, in the
     frame's colours (`match_tint`, `match_lips`), as sharp as what is around them
-    (`match_sharpness`).
+    (`match_sharpness`) and without made-up shadows (`match_range`).
     """
     x1, y1, x2, y2 = box
     size = x2 - x1, y2 - y1
@@ -33,7 +34,7 @@ def paste_face(frame: np.ndarray, face: np.ndarray, box: Sequence[int],
         region[:] = cv2.resize(face, size)
         return
     original = crop_face(frame, box, len(face))
-    for match in (match_tint, match_lips, match_sharpness):
+    for match in (match_tint, match_lips, match_sharpness, match_range):
         face = match(face, original)
     drawn = cv2.resize(face, size, interpolation=cv2.INTER_CUBIC)
     moving = cv2.resize(moving_mask(len(face)), size)
@@ -87,3 +88,12 @@ def match_sharpness(face: np.ndarray, original: np.ndarray) -> np.ndarray:
     gain = np.sqrt((still * wanted ** 2).sum() / max((still * details ** 2).sum(), 1e-6))
     sharpened = face + (np.clip(gain, 1, _MOST_SHARPENING) - 1) * details
     return np.clip(np.rint(sharpened), 0, 255).astype(np.uint8)
+
+
+def match_range(face: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """A generated face whose skin is nowhere darker or lighter than that of the crop it was made
+    of, both (S, S, 3) uint8, is near there (neighbourhood clamping, Karis 2014)."""
+    near = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _NEAR + 1, 2 * _NEAR + 1))
+    within = np.clip(face, cv2.erode(original, near), cv2.dilate(original, near))
+    skin = skin_mask(len(face))
+    return cv2.blendLinear(within, face, skin, 1 - skin)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from faces import crop_face
-from paste import match_lips, match_sharpness, match_tint, paste_face
+from paste import match_lips, match_range, match_sharpness, match_tint, paste_face
 
 
 @pytest.mark.parametrize("blend", ["feather", "none"])
@@ -77,7 +77,8 @@ def test_without_lips_to_be_seen_they_stay_as_they_were_drawn():
 
 def test_a_black_and_white_picture_stays_one():
     original = np.random.default_rng(0).integers(60, 190, (96, 96, 1)).astype(np.uint8)
-    found = match_tint(face_with_lips(LIPS, slice(64, 82), slice(38, 58)), original.repeat(3, axis=2))
+    drawn = face_with_lips(LIPS, slice(64, 82), slice(38, 58))
+    found = match_tint(drawn, original.repeat(3, axis=2))
     assert np.ptp(found.astype(int), axis=2).max() <= 1
 
 
@@ -93,3 +94,15 @@ def test_a_mouth_gets_as_sharp_as_what_is_around_it():
                      for image in (match_sharpness(drawn, original), drawn))
     assert error < before / 3
     np.testing.assert_array_equal(match_sharpness(whole, drawn), whole)
+
+
+def test_shadows_on_the_chin_that_are_not_the_faces_own_are_taken_off():
+    original = np.full((96, 96, 3), SKIN, np.uint8)
+    original[88:] = 60                  # the neck
+    drawn = original.copy()
+    drawn[82:85, 30:66] = 80            # a second chin
+    drawn[86:] = 60                     # the chin has moved up
+    drawn[62:72, 40:56] = 20            # the mouth has opened
+    expected = original.copy()
+    expected[86:], expected[62:72, 40:56] = 60, 20
+    np.testing.assert_array_equal(match_range(drawn, original), expected)
