@@ -9,8 +9,9 @@ import numpy as np
 MOUTH = (0.5, 0.75)         # x and y of its middle, in box sides, as the next four
 _MOVING_AXES = (0.39, 0.25)     # half axes of an ellipse about it that holds what speech moves
 _MOVING_EDGE = 1 / 3        # share of them in which it fades
-_LIPS_REACH = (0.5, 0.7), (0.3, 0.12)     # middle and half axes of an ellipse that lips stay in
-_LIPS_REACH_BORDER = (0.7, 1.25)    # where that begins to fade and is gone
+_TALK_AXES = (0.3, 0.12)    # half axes of an ellipse about lips that they stay in
+_TALK_BORDER = (0.7, 1.25)  # where that begins to fade and is gone
+_FEW_LIPS = 0.002           # of a crop's pixels: so few are where they are to half
 _LIPS_AXES = (0.27, 0.17)   # half axes of an ellipse about it that holds lips
 _LIPS_BORDER = (0.75, 1.25)     # where that begins to fade and is gone
 _LIPS_REDDER = (0.01, 0.06)     # than skin, in shares of the brightness: surely not, surely lips
@@ -23,12 +24,6 @@ def moving_mask(size: int) -> np.ndarray:
     """(size, size) float32: 1 on mouth and chin, 0 where speech moves nothing."""
     t = np.clip((1 - _radius(size, MOUTH, _MOVING_AXES)) / _MOVING_EDGE, 0, 1)
     return np.float32(t * t * (3 - 2 * t))
-
-
-@lru_cache(maxsize=1)
-def skin_mask(size: int) -> np.ndarray:
-    """(size, size) float32: 0 where lips and teeth may be, 1 where there is skin at most."""
-    return outside_ellipse(size, *_LIPS_REACH, _LIPS_REACH_BORDER)
 
 
 class Lips(NamedTuple):
@@ -48,6 +43,16 @@ def find_lips(face: np.ndarray) -> Lips:
     low, high = _LIPS_REDDER
     return Lips(np.maximum(redder, 0) * where,
                 np.clip((redder - low) / (high - low), 0, 1) * where)
+
+
+def skin_mask(lips: np.ndarray) -> np.ndarray:
+    """(S, S) float32: 0 where lips and teeth may be, 1 elsewhere. lips: the share of `Lips`."""
+    size = len(lips)
+    trusted = _FEW_LIPS * lips.size
+    places = (np.arange(size) + 0.5) / size
+    middle = [(lips.sum(axis) @ places + trusted * usual) / (lips.sum() + trusted)
+              for axis, usual in enumerate(MOUTH)]
+    return outside_ellipse(size, middle, _TALK_AXES, _TALK_BORDER)
 
 
 @lru_cache(maxsize=1)

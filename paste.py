@@ -95,5 +95,5 @@ def match_range(face: np.ndarray, original: np.ndarray) -> np.ndarray:
     of, both (S, S, 3) uint8, is near there (neighbourhood clamping, Karis 2014)."""
     near = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _NEAR + 1, 2 * _NEAR + 1))
     within = np.clip(face, cv2.erode(original, near), cv2.dilate(original, near))
-    skin = skin_mask(len(face))
+    skin = skin_mask(find_lips(face).share)
     return cv2.blendLinear(within, face, skin, 1 - skin)
