@@ -96,7 +96,7 @@ def test_a_mouth_gets_as_sharp_as_what_is_around_it():
     np.testing.assert_array_equal(match_sharpness(whole, drawn), whole)
 
 
-@pytest.mark.parametrize("row", [66, 70, 74])
+@pytest.mark.parametrize("row", [64, 68, 72])
 def test_shadows_on_the_chin_that_are_not_the_faces_own_are_taken_off(row):
     """And the mouth, wherever it is, may open."""
     original = np.full((96, 96, 3), SKIN, np.uint8)
@@ -107,4 +107,4 @@ def test_shadows_on_the_chin_that_are_not_the_faces_own_are_taken_off(row):
     drawn[row + 20:] = 60               # the chin has moved up
     expected = drawn.copy()
     drawn[row + 15:row + 18, 30:66] = 80            # a second chin
-    np.testing.assert_allclose(match_range(drawn, original), expected, atol=4)  # of 40 and more
+    np.testing.assert_allclose(match_range(drawn, original), expected, atol=8)  # of 40 and more
