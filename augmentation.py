@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 
 from clips import box_of
-from face_regions import MOUTH, find_lips, outside_ellipse
+from face_regions import MOUTH, find_lips, from_point, outside_ellipse
 from hparams import HParams
 
 _MEL_PER_DB = 0.08      # the mel's range of 8 spans 100 dB
 _JPEG_QUALITY = (15, 60)
 _BLUR_SIGMA = (0.4, 1.6)    # pixels of the 96×96 crop
 _BGR_TO_GRAY = np.array([0.114, 0.587, 0.299])
+_CENTRE = (0.5, 0.5)        # x and y, in box sides
 _FACE_AXES = (0.42, 0.52)   # half axes of the ellipse that holds the face, in box sides
 _BORDER = (0.85, 1.15)      # where the backdrop begins and is whole, in radii of that ellipse
 _MOUTH_SHIFT = np.array([0.08, 0.1])    # x and y, at most, in box sides, as the next five
@@ -250,7 +251,7 @@ def _bent_points(size: int, augmentation: Augmentation) -> np.ndarray:
     if augmentation.smile:
         points += size * _smile(size, augmentation.smile)
     if augmentation.turn:
-        x, _ = _from_centre(size)
+        x, _ = from_point(size, _CENTRE)
         points[:, :, 0] += np.float32(size * augmentation.turn) * (0.25 - x ** 2)
     if augmentation.warp is not None:
         points += size * cv2.resize(augmentation.warp, (size, size),
@@ -261,7 +262,7 @@ def _bent_points(size: int, augmentation: Augmentation) -> np.ndarray:
 def _smile(size: int, amount: float) -> np.ndarray:
     """(size, size, 2) float32 x, y by which a pixel lies from where it is taken from, in box sides,
     for a mouth wider by `amount`, with thinner lips and raised corners."""
-    x, y = _from_point(size, MOUTH)
+    x, y = from_point(size, MOUTH)
     reach_x, reach_y = _SMILE_REACH
     near = np.exp(-((x / reach_x) ** 2 + (y / reach_y) ** 2) / 2)
     away = amount * near * np.stack([-x / (1 + amount * near),
@@ -287,26 +288,14 @@ def _put_on_lipstick(face: np.ndarray, color: np.ndarray, opacity: float) -> Non
 @lru_cache(maxsize=1)
 def _backdrop_mask(size: int) -> np.ndarray:
     """(size, size) float32: 0 on the face, 1 around it, with a soft border."""
-    return outside_ellipse(size, (0.5, 0.5), _FACE_AXES, _BORDER)
+    return outside_ellipse(size, _CENTRE, _FACE_AXES, _BORDER)
 
 
 def _shade(size: int, direction: float, rise: float) -> np.ndarray:
     """(size, size, 3) float32 factors of the brightness: 1 in the centre, 1 ± rise at the edges."""
-    x, y = _from_centre(size)
+    x, y = from_point(size, _CENTRE)
     factors = 1 + 2 * np.float32(rise) * (np.cos(direction) * x + np.sin(direction) * y)
     return np.repeat(np.clip(factors, 0, None).astype(np.float32)[:, :, None], 3, axis=2)
-
-
-def _from_point(size: int, point: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """x (1, size) and y (size, 1) of the pixels' centres from a point; float32, in box sides."""
-    x, y = _from_centre(size)
-    return x + np.float32(0.5 - point[0]), y + np.float32(0.5 - point[1])
-
-
-def _from_centre(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """x (1, size) and y (size, 1) of the pixels' centres, float32, in box sides."""
-    axis = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
-    return axis[None], axis[:, None]
 
 
 def _draw_box(hp: HParams, rng: np.random.Generator) -> tuple[float, ...]:

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-MOUTH = (0.5, 0.75)         # x and y of its middle, in box sides, as the next four
+MOUTH = (0.5, 0.75)         # x and y of its middle, in box sides, as all axes
 _MOVING_AXES = (0.39, 0.25)     # half axes of an ellipse about it that holds what speech moves
 _MOVING_EDGE = 1 / 3        # share of them in which it fades
 _TALK_AXES = (0.3, 0.12)    # half axes of an ellipse about lips that they stay in
 _TALK_BORDER = (0.7, 1.25)  # where that begins to fade and is gone
-_FEW_LIPS = 0.002           # of a crop's pixels: so few are where they are to half
+_FEW_LIPS = 0.002           # of a crop's pixels: so few are trusted to half
 _LIPS_AXES = (0.27, 0.17)   # half axes of an ellipse about it that holds lips
 _LIPS_BORDER = (0.75, 1.25)     # where that begins to fade and is gone
 _LIPS_REDDER = (0.01, 0.06)     # than skin, in shares of the brightness: surely not, surely lips
@@ -32,6 +32,12 @@ class Lips(NamedTuple):
     redness: np.ndarray     # (S, S) float32: by how much, in shares of the brightness, 0 elsewhere
     share: np.ndarray       # (S, S) float32: what of it is lip, from 0 to 1
 
+    @property
+    def certainty(self) -> float:
+        """From 0, none, to 1: how far what was found can be trusted."""
+        found = self.share.sum()
+        return found / (found + _FEW_LIPS * self.share.size)
+
 
 def find_lips(face: np.ndarray) -> Lips:
     """face: (S, S, 3) uint8 BGR, a crop."""
@@ -45,12 +51,12 @@ def find_lips(face: np.ndarray) -> Lips:
                 np.clip((redder - low) / (high - low), 0, 1) * where)
 
 
-def skin_mask(lips: np.ndarray) -> np.ndarray:
-    """(S, S) float32: 0 where lips and teeth may be, 1 elsewhere. lips: the share of `Lips`."""
-    size = len(lips)
-    trusted = _FEW_LIPS * lips.size
+def skin_mask(lips: Lips) -> np.ndarray:
+    """(S, S) float32: 0 where lips and teeth may be, 1 elsewhere."""
+    size = len(lips.share)
     places = (np.arange(size) + 0.5) / size
-    middle = [(lips.sum(axis) @ places + trusted * usual) / (lips.sum() + trusted)
+    certainty, found = lips.certainty, max(lips.share.sum(), 1e-6)
+    middle = [certainty * (lips.share.sum(axis) @ places) / found + (1 - certainty) * usual
               for axis, usual in enumerate(MOUTH)]
     return outside_ellipse(size, middle, _TALK_AXES, _TALK_BORDER)
 
@@ -71,7 +77,11 @@ def outside_ellipse(size: int, middle: Sequence[float], axes: Sequence[float],
 
 def _radius(size: int, middle: Sequence[float], axes: Sequence[float]) -> np.ndarray:
     """(size, size) float32: how far pixels are from the middle, in half axes of an ellipse."""
-    places = (np.arange(size, dtype=np.float32) + 0.5) / size
-    x, y = ((places - np.float32(centre)) / np.float32(axis)
-            for centre, axis in zip(middle, axes, strict=True))
-    return np.hypot(x, y[:, None])
+    x, y = from_point(size, middle)
+    return np.hypot(x / np.float32(axes[0]), y / np.float32(axes[1]))
+
+
+def from_point(size: int, point: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """x (1, size) and y (size, 1) of the pixels' centres from a point; float32, in box sides."""
+    axis = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+    return axis[None] + np.float32(0.5 - point[0]), axis[:, None] + np.float32(0.5 - point[1])

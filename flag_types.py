@@ -16,11 +16,23 @@ def whole_number(least: int) -> Callable[[str], int]:
 def finite_number(least: float) -> Callable[[str], float]:
     """An argparse type: a number of at least `least`, neither infinite nor NaN."""
     def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
+        value = _number(text)
         if not least <= value < math.inf:
             raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least {least:g}")
         return value
     return parse
+
+
+def positive_number(text: str) -> float:
+    """An argparse type: a number above 0, not infinite."""
+    value = _number(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

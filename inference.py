@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from errors import InputError, run_script
-from flag_types import whole_number
+from flag_types import positive_number, whole_number
 
 if TYPE_CHECKING:
     from face_detection import Detector
@@ -162,14 +162,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--checkpoint_path", default="auto",
         help="weights of the generator: .pth, TorchScript archive or .safetensors; auto: those of "
-        "checkpoints/, wav2lip_full on a GPU and a CPU that computes in bf16, else wav2lip_light")
+        "checkpoints/, wav2lip_full on CUDA and on a CPU that computes in bf16, else wav2lip_light")
     add("--face", required=True, help="video or picture with the face")
     add("--audio", required=True, help="any file with sound, videos included")
     add("--outfile", default="results/result_voice.mp4",
         help=f"result; its ending chooses the container: {' '.join(CONTAINERS)}")
     add("--static", type=_boolean, nargs="?", const=True, default=False,
         help="use the first video frame only")
-    add("--fps", type=_positive_float, default=25.0,
+    add("--fps", type=positive_number, default=25.0,
         help="frames per second of the result, for pictures and --static only")
     sides = "TOP", "BOTTOM", "LEFT", "RIGHT"
     add("--pads", type=int, nargs=4, default=[0, 10, 0, 0], metavar=sides,
@@ -224,16 +224,6 @@ def _boolean(text: str) -> bool:
     if text.lower() in ("false", "no", "0"):
         return False
     raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-
-
-def _positive_float(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
 
 
 def main() -> None:

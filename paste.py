@@ -13,7 +13,6 @@ Blend = Literal["feather", "none"]
 _TINT_SPREAD = 0.12         # standard deviation, in box sides, within which a tint is even
 _COLOURLESS = 4             # mean difference of red and blue under which a crop is black and white
 _LIP_GAIN = (0.4, 1.3)      # of a channel of the lips' colour, least and greatest
-_FEW_LIPS = 0.002           # of a crop's pixels: with so few, half of the gain is trusted
 _FINE = 1.0  # standard deviation, in pixels of a crop, of a blur that takes details off
 _NEAR = 3       # pixels of a crop by which speech moves skin
 _MOST_SHARPENING = 2.0      # by which a generated face's details may be enlarged
@@ -65,8 +64,7 @@ def match_lips(face: np.ndarray, original: np.ndarray) -> np.ndarray:
     own, drawn = find_lips(original), find_lips(face)
     gain = np.clip(_mean_colour(original, own.redness) / _mean_colour(face, drawn.redness),
                    *_LIP_GAIN)
-    certain = own.share.sum() / (own.share.sum() + _FEW_LIPS * own.share.size)
-    changed = face * (1 + certain * drawn.share[..., None] * (gain - 1))
+    changed = face * (1 + own.certainty * drawn.share[..., None] * (gain - 1))
     return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
 
 
@@ -95,5 +93,5 @@ def match_range(face: np.ndarray, original: np.ndarray) -> np.ndarray:
     of, both (S, S, 3) uint8, is near there (neighbourhood clamping, Karis 2014)."""
     near = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _NEAR + 1, 2 * _NEAR + 1))
     within = np.clip(face, cv2.erode(original, near), cv2.dilate(original, near))
-    skin = skin_mask(find_lips(face).share)
+    skin = skin_mask(find_lips(face))
     return cv2.blendLinear(within, face, skin, 1 - skin)
