@@ -149,6 +149,15 @@ def change_crops(crops: np.ndarray, margin: float, size: int,
     return out
 
 
+def change_points(points: np.ndarray, margin: float, augmentation: Augmentation) -> np.ndarray:
+    """Points (N, 2) of a face, x and y in box sides, as `change_crops` moves what it shows there
+    with the box and by flip and rotation; what bends faces (warp, turn, smile) is left out."""
+    to_stored = _output_to_stored(1 + 2 * margin, margin, 1, augmentation)
+    # A unit is a pixel here, whose centre lies at 0.5.
+    moved = np.linalg.solve(to_stored[:, :2], (points + margin - 0.5 - to_stored[:, 2]).T).T + 0.5
+    return [1, 0] + moved * [-1, 1] if augmentation.flip else moved
+
+
 def cover_mouth(crops: np.ndarray, margin: float, rng: np.random.Generator) -> np.ndarray:
     """(T, S, S, 3) uint8 crops with a soft patch about where the mouth is, alike in all: a bent
     ellipse as dark as a mouth that is wide open, as light as a smile's teeth, or both."""
@@ -229,7 +238,7 @@ def _gain(channels: int, augmentation: Augmentation) -> np.ndarray:
     return np.float32(augmentation.mel_gain + curve)
 
 
-def _output_to_stored(stored: int, margin: float, size: int,
+def _output_to_stored(stored: float, margin: float, size: int,
                       augmentation: Augmentation) -> np.ndarray:
     """(2, 3) affine map from a pixel of the (size, size) output to one of the stored crop: the box,
     moved and grown but inside the crop, turned about its centre."""

@@ -27,6 +27,7 @@ _NETWORKS = {
                       "makes a Wav2Lip of it)", {"audio_encoder.linear.weight"}),
     "sound_to_shape": ("a network that tells the mouth's shape from sound", {"head.weight"}),
     "shape_expert": ("a network that sees the mouth's shape", {"shape_head.weight"}),
+    "face_points": ("a network that finds a face's points", {"point_head.weight"}),
     "wav2lip": ("a Wav2Lip generator", {"face_decoder_blocks.0.0.conv_block.0.weight"}),
     "syncnet_color": ("a lip-sync expert (SyncNet_color)", {"face_encoder.16.conv_block.0.weight"}),
     "visual_quality_disc": ("a visual-quality discriminator", {"binary_pred.0.weight"}),
@@ -35,7 +36,7 @@ _NETWORKS = {
 }
 _CLASS_NETWORKS = {"Wav2Lip": ["wav2lip"], "SyncNet_color": ["syncnet_color"],
                    "Wav2Lip_disc_qual": ["visual_quality_disc"],
-                   "ShapeExpert": ["shape_expert"],
+                   "ShapeExpert": ["shape_expert"], "FacePoints": ["face_points"],
                    "ShapeWav2Lip": ["shape_wav2lip", "wav2lip"],
                    "SoundToShape": ["sound_to_shape", "wav2lip"]}
 
@@ -82,7 +83,7 @@ def load_weights(path: str | Path, *networks: str) -> dict[str, Tensor]:
     """The float32 state dict in a file of any format.
 
     networks: those accepted, of wav2lip, syncnet_color, visual_quality_disc, shape_wav2lip,
-    sound_to_shape, s3fd and syncnet_v2; none = any. CheckpointError if the file holds another.
+    sound_to_shape, face_points, s3fd and syncnet_v2; none = any. CheckpointError if the file holds another.
     """
     content = load(path)
     nested = content.get("state_dict", content.get("model", content))

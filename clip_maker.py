@@ -15,7 +15,7 @@ from clip_record import ClipError, ClipRecord, publish
 from clips import Clip
 from errors import InputError
 from face_detection import Detector
-from faces import FrameFaces, detect_faces, search_size
+from faces import FrameFaces, crop_with_margin, detect_faces, search_size
 from hparams import hparams
 from sync_correction import SAMPLES_PER_FRAME, Expert, SyncOffset, cut_sound, measure_offset
 from tracking import follow, smooth_boxes
@@ -124,17 +124,6 @@ def split(boxes: np.ndarray, cuts: Sequence[bool], max_seconds: float) -> list[P
     return [part for part in parts
             if np.count_nonzero(seen[part.start:part.stop]) >= _FEWEST_CROPS
             ] or [Part(0, len(boxes))]
-
-
-def crop_with_margin(frame: np.ndarray, box: Sequence[int], margin: float) -> np.ndarray:
-    """The box (x1, y1, x2, y2) of a frame (H, W, 3), enlarged by `margin` of its sides on every
-    side; beyond the frame its edge is repeated."""
-    x1, y1, x2, y2 = box
-    dx, dy = round(margin * (x2 - x1)), round(margin * (y2 - y1))
-    height, width = frame.shape[:2]
-    columns = np.clip(np.arange(x1 - dx, x2 + dx), 0, width - 1)
-    rows = np.clip(np.arange(y1 - dy, y2 + dy), 0, height - 1)
-    return frame[rows[:, None], columns]
 
 
 def _person_boxes(found: Sequence[FrameFaces], frame_size: tuple[int, int], min_face: int, *,

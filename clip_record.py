@@ -81,3 +81,14 @@ def read_record(folder: Path) -> ClipRecord | None:
         return ClipRecord(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise ClipError(f"{path} is damaged ({error}): delete its folder") from None
+
+
+def crop_margin(data_root: str | Path) -> float:
+    """The `margin` that preprocess.py noted in preprocess.json; 0, the published crop, without."""
+    path = Path(data_root) / "preprocess.json"
+    if not path.is_file():
+        return 0.0
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8")).get("margin", 0))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is damaged ({error}): run preprocess.py again") from None

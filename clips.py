@@ -1,5 +1,4 @@
 """The clips of a preprocessed data set: what each holds, and why some cannot be trained on."""
-import json
 import logging
 import os
 import threading
@@ -16,7 +15,9 @@ import numpy as np
 
 import audio
 from atomic_file import whole_file
+from clip_record import crop_margin
 from errors import InputError
+from face_regions import POINTS, POINTS_FILE
 from hparams import HParams, get_image_list, hparams
 from mouth_shape import MEAN_FILE, SHAPE, SHAPE_FILE
 
@@ -97,6 +98,20 @@ class Clip:
             raise DataError(f"{path} has the shape {shapes.shape}, not that of this clip: delete "
                             "it and run measure_mouths.py again")
         return shapes
+
+    def load_points(self) -> np.ndarray:
+        """(N, 4, 2) float32 `face_regions.POINTS` in box sides, row f of frame number f, NaN where they are
+        not known. DataError without points.npy or where it is damaged."""
+        path = self.folder / POINTS_FILE
+        try:
+            points = _load_measured(path, "delete it and run measure_points.py again")
+        except FileNotFoundError:
+            raise DataError(f"{self.folder} has no {POINTS_FILE}: run measure_points.py on the "
+                            "data set") from None
+        if points.shape[1:] != POINTS.shape or len(points) <= self.frames[-1]:
+            raise DataError(f"{path} has the shape {points.shape}, not that of this clip: delete "
+                            "it and run measure_points.py again")
+        return points
 
     def load_mean_shape(self) -> np.ndarray | None:
         """(7,) the person's mean mouth shape, where the clip shows a still picture; else None.
@@ -187,17 +202,6 @@ def listed_clips(data_root: str | Path, split: str, filelist_root: str | Path | 
     return check.clips
 
 
-def crop_margin(data_root: str | Path) -> float:
-    """The `margin` that preprocess.py noted in preprocess.json; 0, the published crop, without."""
-    path = Path(data_root) / "preprocess.json"
-    if not path.is_file():
-        return 0.0
-    try:
-        return float(json.loads(path.read_text(encoding="utf-8")).get("margin", 0))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} is damaged ({error}): run preprocess.py again") from None
-
-
 def _look_at(folder: Path, margin: float, hp: HParams) -> Clip | str:
     """The clip in a folder, or what is wrong with it."""
     if not folder.is_dir():
@@ -241,7 +245,7 @@ def _mel_frames(folder: Path, hp: HParams) -> int:
 
 
 def _load_measured(path: Path, remedy: str) -> np.ndarray:
-    """What measure_mouths.py wrote. FileNotFoundError; DataError if it is damaged."""
+    """What measure_mouths.py or measure_points.py wrote. FileNotFoundError; DataError if it is damaged."""
     try:
         return np.load(path)
     except (ValueError, EOFError) as error:

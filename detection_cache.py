@@ -39,7 +39,8 @@ class DetectionCache:
                 boxes, counts, cuts = entry["boxes"], entry["counts"], entry["cuts"]
                 whole_video = bool(entry["whole_video"])
             if (not len(counts) or counts.shape != cuts.shape
-                    or boxes.shape != (counts.sum(), 5) or not np.isfinite(boxes).all()):
+                    or len(boxes) != counts.sum()
+                    or boxes.shape[1:] not in ((5,), (13,)) or not np.isfinite(boxes).all()):
                 raise ValueError("its arrays are no faces of so many frames")
         except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
             log.warning("face cache entry %s is damaged (%s): searching again", self._path, error)

@@ -1,4 +1,4 @@
-"""Where in its box the mouth and the chin of a face are, and which pixels are of lips."""
+"""Where in its box the eyes, mouth and chin of a face are, and which pixels are of lips."""
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -7,6 +7,12 @@ import cv2
 import numpy as np
 
 MOUTH = (0.5, 0.75)         # x and y of its middle, in box sides, as all axes
+# The middle of either eye, left and right in the picture, and either corner of the mouth: x and y,
+# in sides of the cascade's box (its width is BOX_ASPECT of its height); the mean over the train
+# split of LRC-AR and its mirror image.
+POINTS = np.array([[0.2765, 0.311], [0.7235, 0.311], [0.3245, 0.6865], [0.6755, 0.6865]])
+BOX_ASPECT = 0.75
+POINTS_FILE = "points.npy"  # (N, 4, 2) in a clip's folder: where they are in each frame number
 _MOVING_AXES = (0.39, 0.25)     # half axes of an ellipse about it that holds what speech moves
 _MOVING_EDGE = 1 / 3        # share of them in which it fades
 _TALK_AXES = (0.3, 0.12)    # half axes of an ellipse about lips that they stay in

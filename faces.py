@@ -2,7 +2,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -18,24 +18,40 @@ _CUT_SCORE = 27.0           # PySceneDetect's default threshold for a content cu
 _THUMBNAIL = 128            # long side in pixels at which shots are compared
 _SEARCH_EVERY = 12          # frames for which a tracking detector may do without a full search
 _SEARCH_EMPTY_EVERY = 4     # and the same where no face is seen
+_SCORE = 4      # the column of boxes
 _NO_FACES = np.zeros((0, 5), np.float32)
+
+
+Box = tuple[int, int, int, int]     # x1 y1 x2 y2, end-exclusive, in pixels of a frame
+# Where a face is drawn: a box, or a (2, 3) affine map of x, y and 1, in sides of an upright box, to
+# pixels of the frame.
+Place = Box | np.ndarray
 
 
 class FrameFaces(NamedTuple):
     """What detection says of one frame."""
 
-    boxes: np.ndarray       # (N, 5) float32 x1 y1 x2 y2 score, pixels of the full frame, best first
+    # (N, 5) float32 x1 y1 x2 y2 score, pixels of the full frame, best first; (N, 13) with the x, y
+    # of each face's points, where those were asked for.
+    boxes: np.ndarray
     is_cut: bool            # a new shot starts here
 
 
+class PointFinder(Protocol):
+    """Finds the points (N, 4, 2), x and y, of the faces in boxes (N, 5) of an image."""
+
+    def find(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray: ...
+
+
 def detect_faces(frames: Iterable[np.ndarray], detector: Detector, *, det_size: int = 640,
-                 batch_size: int = 16,
-                 frame_size: tuple[int, int] | None = None) -> Iterator[FrameFaces]:
+                 batch_size: int = 16, frame_size: tuple[int, int] | None = None,
+                 finder: PointFinder | None = None) -> Iterator[FrameFaces]:
     """Find all faces of each frame and the shot cuts, holding `batch_size` frames at a time.
 
     frames: (H, W, 3) uint8 BGR, all of one size: full, or already of their `search_size`.
     det_size: long side in pixels to which frames are shrunk for the search; 0 = full size.
     frame_size: full (width, height), in which boxes are told; None = that of `frames`.
+    finder: of the faces' points, which are told too.
     """
     frames, previous = iter(frames), None
     tracker = _Tracker(detector) if detector.tracks else None
@@ -49,8 +65,16 @@ def detect_faces(frames: Iterable[np.ndarray], detector: Detector, *, det_size: 
             cuts.append(previous is not None and _content_change(previous, thumbnail) > _CUT_SCORE)
             previous = thumbnail
         found = tracker.follow(images, cuts) if tracker else _detect_batch(images, detector)
+        if finder:
+            found = [np.hstack([boxes, finder.find(image, boxes).reshape(-1, 8)])
+                     for image, boxes in zip(images, found, strict=True)]
         for boxes, is_cut in zip(found, cuts, strict=True):
-            yield FrameFaces(boxes / np.float32([scale, scale, scale, scale, 1]), is_cut)
+            yield FrameFaces(_enlarged(boxes, scale), is_cut)
+
+
+def _enlarged(boxes: np.ndarray, scale: float) -> np.ndarray:
+    is_score = np.arange(boxes.shape[1]) == _SCORE
+    return np.where(is_score, boxes, boxes / np.float32(scale))
 
 
 def search_size(frame_size: tuple[int, int], det_size: int) -> tuple[int, int]:
@@ -156,8 +180,30 @@ def pad_boxes(boxes: np.ndarray, pads: Sequence[int], frame_size: tuple[int, int
     return padded
 
 
-def crop_face(frame: np.ndarray, box: Sequence[int], size: int = 96) -> np.ndarray:
-    """The box (x1, y1, x2, y2), end-exclusive, of a (H, W, 3) frame as (size, size, 3), bilinear.
-    """
-    x1, y1, x2, y2 = box
+def crop_face(frame: np.ndarray, place: Place, size: int = 96) -> np.ndarray:
+    """What is at a place of a (H, W, 3) frame as (size, size, 3), bilinear; beyond the frame its
+    edge is repeated."""
+    if isinstance(place, np.ndarray):
+        return cv2.warpAffine(frame, pixel_map(place, size), (size, size),
+                              flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                              borderMode=cv2.BORDER_REPLICATE)
+    x1, y1, x2, y2 = place
     return cv2.resize(frame[y1:y2, x1:x2], (size, size))
+
+
+def pixel_map(place: np.ndarray, size: int) -> np.ndarray:
+    """A place's map, from pixels of its (size, size) crop to those of the frame: the centre of
+    pixel i is at i + 0.5 in both."""
+    linear = place[:, :2] / size
+    return np.column_stack([linear, place[:, 2] + linear @ [0.5, 0.5] - 0.5])
+
+
+def crop_with_margin(frame: np.ndarray, box: Sequence[int], margin: float) -> np.ndarray:
+    """The box (x1, y1, x2, y2) of a frame (H, W, 3), enlarged by `margin` of its sides on every
+    side; beyond the frame its edge is repeated."""
+    x1, y1, x2, y2 = box
+    dx, dy = round(margin * (x2 - x1)), round(margin * (y2 - y1))
+    height, width = frame.shape[:2]
+    columns = np.clip(np.arange(x1 - dx, x2 + dx), 0, width - 1)
+    rows = np.clip(np.arange(y1 - dy, y2 + dy), 0, height - 1)
+    return frame[rows[:, None], columns]

@@ -17,10 +17,12 @@ from flag_types import positive_number, whole_number
 if TYPE_CHECKING:
     from face_detection import Detector
     from face_source import FaceSource
+    from faces import Place
     from generator import LipGenerator
 
 log = logging.getLogger("inference")
 
+_PADS = (0, 10, 0, 0)    # pixels above, below, left and right of a box, as published
 CONTAINERS = (".mp4", ".mkv", ".mov", ".webm")
 
 
@@ -47,7 +49,7 @@ class LipSyncReport:
 def lip_sync(face: "str | Path | FaceSource", audio: str | Path,
              outfile: str | Path = "results/result_voice.mp4", *,
              checkpoint: "str | Path | LipGenerator" = "auto",
-             static: bool = False, fps: float = 25.0, pads: Sequence[int] = (0, 10, 0, 0),
+             static: bool = False, fps: float = 25.0, pads: Sequence[int] | None = None,
              face_det_batch_size: int = 16, wav2lip_batch_size: int = 128, resize_factor: int = 1,
              crop: Sequence[int] = (0, -1, 0, -1), box: Sequence[int] = (-1, -1, -1, -1),
              rotate: bool = False, nosmooth: bool = False,
@@ -71,8 +73,9 @@ def lip_sync(face: "str | Path | FaceSource", audio: str | Path,
     from distributed import choose_device
     from face_detection import load_detector
     from face_source import FaceSource, open_source
+    from face_points import PointFinder
     from generator import LipGenerator, own_weights
-    from pipeline import Stopwatch, face_boxes, find_faces, render
+    from pipeline import Stopwatch, face_places, find_faces, render
 
     start, clock = time.perf_counter(), Stopwatch()
     outfile = Path(outfile)
@@ -97,27 +100,30 @@ def lip_sync(face: "str | Path | FaceSource", audio: str | Path,
     with media.VideoWriter(outfile, width=source.size[0], height=source.size[1], fps=source.fps,
                            audio=audio, crf=crf, preset=preset) as writer:
         if tuple(box) != (-1, -1, -1, -1):
-            boxes = [_fixed_box(box, source.size)] * n_frames
+            places = [_fixed_box(box, source.size)] * n_frames
         else:
             detector = face_detector if not isinstance(face_detector, str) else load_detector(
                 face_detector, device=target, s3fd_path=s3fd_path)
+            aligned = generator.hides_mouth and pads is None
             settings = (detector.name, det_size, source.fps, source.resize_factor, source.rotate,
-                        source.crop, source.still is not None)
+                        source.crop, source.still is not None, aligned)
             detections = find_faces(
                 source, n_frames, detector, det_size=det_size, batch_size=face_det_batch_size,
+                finder=PointFinder() if aligned else None,
                 cache=DetectionCache(cache_dir, source.path, str(settings)), clock=clock,
                 progress=progress)
-            boxes = face_boxes(detections, source, select=face_select, pads=pads,
-                               smooth=not nosmooth)
-            _check_faces(boxes, source.path, on_no_face)
-        frames = render(source, boxes, sound.mel_windows(mel, n_frames, source.fps), n_frames,
+            places = face_places(detections, source, select=face_select,
+                                 pads=_PADS if pads is None else pads, smooth=not nosmooth,
+                                 aligned=aligned)
+            _check_faces(places, source.path, on_no_face)
+        frames = render(source, places, sound.mel_windows(mel, n_frames, source.fps), n_frames,
                         generator, blend=blend, clock=clock)
         with closing(frames):
             for frame in tqdm(frames, "lip-sync", total=n_frames, unit="frame",
                               disable=not progress):
                 with clock("encode"):
                     writer.write(frame)
-    with_face = [boxes[i % len(boxes)] is not None for i in range(n_frames)]
+    with_face = [places[i % len(places)] is not None for i in range(n_frames)]
     return LipSyncReport(outfile, n_frames, sum(with_face),
                          with_face.index(False) if False in with_face else None,
                          {**clock.seconds, "total": time.perf_counter() - start},
@@ -144,15 +150,15 @@ def _fixed_box(box: Sequence[int], frame_size: tuple[int, int]) -> tuple[int, in
     return left, top, right, bottom
 
 
-def _check_faces(boxes: "Sequence[tuple | None]", path: Path, on_no_face: str) -> None:
-    missing = [i for i, box in enumerate(boxes) if box is None]
-    if len(missing) == len(boxes) or (missing and on_no_face == "error"):
-        raise InputError(f"no face in {len(missing)} of {len(boxes)} frames of {path} (first: "
+def _check_faces(places: "Sequence[Place | None]", path: Path, on_no_face: str) -> None:
+    missing = [i for i, place in enumerate(places) if place is None]
+    if len(missing) == len(places) or (missing and on_no_face == "error"):
+        raise InputError(f"no face in {len(missing)} of {len(places)} frames of {path} (first: "
                          f"frame {missing[0]}); try another --face_detector, a larger --det_size, "
                          "--rotate or --box")
     if missing:
         log.warning("no face in %d of %d frames of %s (first: frame %d): they stay as they are",
-                    len(missing), len(boxes), path, missing[0])
+                    len(missing), len(places), path, missing[0])
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -172,8 +178,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--fps", type=positive_number, default=25.0,
         help="frames per second of the result, for pictures and --static only")
     sides = "TOP", "BOTTOM", "LEFT", "RIGHT"
-    add("--pads", type=int, nargs=4, default=[0, 10, 0, 0], metavar=sides,
-        help="pixels added to the face box; include the chin")
+    add("--pads", type=int, nargs=4, metavar=sides,
+        help=f"pixels added to the face box, {' '.join(map(str, _PADS))} if not given; include the "
+        "chin. The project's own weights turn and scale a face by its points, unless this is given")
     add("--face_det_batch_size", type=whole_number(1), default=16,
         help="frames per detection batch")
     add("--wav2lip_batch_size", type=whole_number(1), default=128,

@@ -1,12 +1,11 @@
 """A generated face back into its frame, so that nobody sees where it was put."""
-from collections.abc import Sequence
 from typing import Literal
 
 import cv2
 import numpy as np
 
 from face_regions import find_lips, moving_mask, skin_mask
-from faces import crop_face
+from faces import Place, crop_face, pixel_map
 
 Blend = Literal["feather", "none"]
 
@@ -18,27 +17,55 @@ _NEAR = 3       # pixels of a crop by which speech moves skin
 _MOST_SHARPENING = 2.0      # by which a generated face's details may be enlarged
 
 
-def paste_face(frame: np.ndarray, face: np.ndarray, box: Sequence[int],
+def paste_face(frame: np.ndarray, face: np.ndarray, place: Place,
                blend: Blend = "feather") -> None:
-    """Put a generated face (S, S, 3) uint8 back into its box of the frame, in place.
+    """Put a generated face (S, S, 3) uint8 back into its place of the frame, in place.
 
-    none: the whole box, as published. feather: mouth and chin alone, behind a soft border, in the
+    none: the whole crop, as published. feather: mouth and chin alone, behind a soft border, in the
     frame's colours (`match_tint`, `match_lips`), as sharp as what is around them
     (`match_sharpness`) and without made-up shadows (`match_range`).
     """
-    x1, y1, x2, y2 = box
+    if blend == "none":
+        mask = np.ones(face.shape[:2], np.float32)
+    else:
+        original = crop_face(frame, place, len(face))
+        for match in (match_tint, match_lips, match_sharpness, match_range):
+            face = match(face, original)
+        mask = moving_mask(len(face))
+    if isinstance(place, np.ndarray):
+        _blend_turned(frame, face, mask, place)
+        return
+    x1, y1, x2, y2 = place
     size = x2 - x1, y2 - y1
     region = frame[y1:y2, x1:x2]
     if blend == "none":
         region[:] = cv2.resize(face, size)
         return
-    original = crop_face(frame, box, len(face))
-    for match in (match_tint, match_lips, match_sharpness, match_range):
-        face = match(face, original)
     drawn = cv2.resize(face, size, interpolation=cv2.INTER_CUBIC)
-    moving = cv2.resize(moving_mask(len(face)), size)
+    moving = cv2.resize(mask, size)
     top = size[1] // 2
     region[top:] = cv2.blendLinear(drawn[top:], region[top:], moving[top:], 1 - moving[top:])
+
+
+def _blend_turned(frame: np.ndarray, face: np.ndarray, mask: np.ndarray,
+                  place: np.ndarray) -> None:
+    """Blend a face (S, S, 3) by a mask (S, S) into a place that is no box, in place."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    to_frame = pixel_map(place, len(face))
+    corners = np.array([[x, y, 1] for x in (columns[0] - 1, columns[-1] + 1)
+                        for y in (rows[0] - 1, rows[-1] + 1)]) @ to_frame.T
+    height, width = frame.shape[:2]
+    x1, y1 = np.clip(np.floor(corners.min(0)), 0, [width, height]).astype(int).tolist()
+    x2, y2 = np.clip(np.ceil(corners.max(0)) + 1, 0, [width, height]).astype(int).tolist()
+    if x1 == x2 or y1 == y2:
+        return
+    to_region = to_frame - [[0, 0, x1], [0, 0, y1]]
+    size = x2 - x1, y2 - y1
+    drawn = cv2.warpAffine(face, to_region, size, flags=cv2.INTER_CUBIC,
+                           borderMode=cv2.BORDER_REPLICATE)
+    share = cv2.warpAffine(mask, to_region, size)
+    region = frame[y1:y2, x1:x2]
+    region[:] = cv2.blendLinear(drawn, region, share, 1 - share)
 
 
 def match_tint(face: np.ndarray, original: np.ndarray) -> np.ndarray:

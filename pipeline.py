@@ -13,14 +13,16 @@ from tqdm import tqdm
 from detection_cache import DetectionCache
 from face_detection import Detector
 from face_source import FaceSource
-from faces import FrameFaces, crop_face, detect_faces, pad_boxes, search_size
+from face_points import place_of
+from face_regions import POINTS
+from faces import (FrameFaces, Place, PointFinder, crop_face, detect_faces, pad_boxes,
+                   search_size)
 from generator import LipGenerator, PendingFaces
 from paste import Blend, paste_face
 from prefetch import prefetch
 from tracking import FaceSelect, follow, smooth_boxes
 
 Item = TypeVar("Item")
-Box = tuple[int, int, int, int]
 
 MAX_GAP_SECONDS = 0.5   # a face out of sight for no longer is where interpolation puts it
 _FRAMES_AHEAD = 16      # decoded frames that may wait for the face search
@@ -54,9 +56,10 @@ class Stopwatch:
 
 
 def find_faces(source: FaceSource, n_frames: int, detector: Detector, *, det_size: int,
-               batch_size: int, cache: DetectionCache, clock: Stopwatch,
-               progress: bool) -> list[FrameFaces]:
-    """The faces of the source's first `n_frames` frames, or of all where it has fewer."""
+               batch_size: int, finder: PointFinder | None, cache: DetectionCache,
+               clock: Stopwatch, progress: bool) -> list[FrameFaces]:
+    """The faces of the source's first `n_frames` frames, or of all where it has fewer, with their
+    points where there is a finder."""
     cached = cache.load(n_frames)
     if cached is not None:
         return cached
@@ -64,7 +67,7 @@ def find_faces(source: FaceSource, n_frames: int, detector: Detector, *, det_siz
     frames = prefetch(clock.each("decode", islice(small, n_frames)), _FRAMES_AHEAD)
     with closing(frames):
         found = detect_faces(frames, detector, det_size=det_size, batch_size=batch_size,
-                             frame_size=source.size)
+                             frame_size=source.size, finder=finder)
         detections = list(tqdm(clock.each("find faces", found), "find faces", unit="frame",
                                total=min(n_frames, source.length or n_frames),
                                disable=not progress))
@@ -72,51 +75,52 @@ def find_faces(source: FaceSource, n_frames: int, detector: Detector, *, det_siz
     return detections
 
 
-def face_boxes(detections: Sequence[FrameFaces], source: FaceSource, *, select: FaceSelect,
-               pads: Sequence[int], smooth: bool) -> list[Box | None]:
-    """Where to draw in each frame: one person's padded, smoothed box; None without a face."""
+def face_places(detections: Sequence[FrameFaces], source: FaceSource, *, select: FaceSelect,
+                pads: Sequence[int], smooth: bool, aligned: bool) -> list[Place | None]:
+    """Where to draw in each frame: one person's padded, smoothed box, or if `aligned` what its
+    smoothed points say; None without a face."""
     cuts = [faces.is_cut for faces in detections]
     path = follow([faces.boxes for faces in detections], cuts, select=select,
                   frame_size=source.size, max_gap=round(MAX_GAP_SECONDS * source.fps))
-    boxes = pad_boxes(path, pads, source.size)
+    path = path[:, 4:] if aligned else pad_boxes(path, pads, source.size)
     if smooth:
-        boxes = smooth_boxes(boxes, cuts)
-    return [None if np.isnan(box[0]) else tuple(np.rint(box).astype(int).tolist())
-            for box in boxes]
+        path = smooth_boxes(path, cuts)
+    return [None if np.isnan(row[0]) else place_of(row.reshape(POINTS.shape)) if aligned
+            else tuple(np.rint(row).astype(int).tolist()) for row in path]
 
 
 class _Job(NamedTuple):
     """One output frame on its way."""
 
     frame: np.ndarray           # (H, W, 3) uint8 BGR, the writer's own
-    box: Box | None
+    place: Place | None
     face: np.ndarray | None     # (96, 96, 3) uint8 BGR: the crop, later the drawn face
     mel: np.ndarray             # (80, 16)
 
 
-def render(source: FaceSource, boxes: Sequence[Box | None], mels: Iterable[np.ndarray],
+def render(source: FaceSource, places: Sequence[Place | None], mels: Iterable[np.ndarray],
            n_frames: int, generator: LipGenerator, *, blend: Blend,
            clock: Stopwatch) -> Iterator[np.ndarray]:
     """The `n_frames` finished frames (H, W, 3) uint8 BGR; those without a face are untouched.
 
-    boxes: one for each frame of the source that is read. mels: one window for each output frame.
+    places: one for each frame of the source that is read. mels: one window for each output frame.
     """
     frames = clock.each("decode", source.frames(n_frames))
-    jobs = prefetch(_crop(frames, boxes, mels), generator.batch_size)
+    jobs = prefetch(_crop(frames, places, mels), generator.batch_size)
     drawn = prefetch(_redraw(jobs, generator, clock), generator.batch_size)
     with closing(jobs), closing(drawn):
         for job in drawn:
-            if job.box is not None:
+            if job.place is not None:
                 with clock("paste"):
-                    paste_face(job.frame, job.face, job.box, blend)
+                    paste_face(job.frame, job.face, job.place, blend)
             yield job.frame
 
 
-def _crop(frames: Iterator[tuple[int, np.ndarray]], boxes: Sequence[Box | None],
+def _crop(frames: Iterator[tuple[int, np.ndarray]], places: Sequence[Place | None],
           mels: Iterable[np.ndarray]) -> Iterator[_Job]:
     for (number, frame), mel in zip(frames, mels, strict=True):
-        box = boxes[number]
-        yield _Job(frame, box, None if box is None else crop_face(frame, box), mel)
+        place = places[number]
+        yield _Job(frame, place, None if place is None else crop_face(frame, place), mel)
 
 
 def _redraw(jobs: Iterator[_Job], generator: LipGenerator, clock: Stopwatch) -> Iterator[_Job]:

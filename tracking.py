@@ -7,6 +7,7 @@ import numpy as np
 
 FaceSelect = Literal["largest", "best", "left", "right", "center"]
 
+_SCORE = 4              # column
 SAME_FACE_IOU = 0.3     # boxes of consecutive frames that overlap so much are one face
 
 
@@ -27,15 +28,17 @@ class _Track:
 
 def follow(detections: Sequence[np.ndarray], cuts: Sequence[bool], *, select: FaceSelect,
            frame_size: tuple[int, int], max_gap: int) -> np.ndarray:
-    """The boxes (T, 4) float of one person a shot; rows of NaN where that face is not seen.
+    """The boxes (T, 4) float of one person a shot, or (T, 4 + K) with K more columns that go with
+    them; rows of NaN where that face is not seen.
 
     Faces are linked into tracks by overlap from frame to frame; `select` picks one over the whole
     shot, not by its first frame, so that a false detection does not win. Gaps of up to `max_gap`
     frames within a shot are interpolated.
-    detections: T arrays (N, 5) x1 y1 x2 y2 score. cuts: (T,) true where a shot starts.
+    detections: T arrays (N, 5 + K) x1 y1 x2 y2 score and what goes with them. cuts: (T,) true
+    where a shot starts.
     frame_size: (width, height) in pixels, of which `center` needs the middle.
     """
-    path = np.full((len(detections), 4), np.nan)
+    path = np.full((len(detections), detections[0].shape[1] - 1 if detections else 4), np.nan)
     starts = [i for i, is_cut in enumerate(cuts) if is_cut or i == 0]
     for start, end in zip(starts, [*starts[1:], len(detections)]):
         tracks = _link(detections, start, end, max_gap)
@@ -48,7 +51,7 @@ def follow(detections: Sequence[np.ndarray], cuts: Sequence[bool], *, select: Fa
                 chosen.append(track)
         for track in chosen:
             for frame, box in track.boxes.items():
-                path[frame] = box[:4]
+                path[frame] = np.delete(box, _SCORE)
         _bridge(path[start:end], max_gap)
     return path
 
@@ -132,7 +135,7 @@ def _bridge(path: np.ndarray, max_gap: int) -> None:
 
 
 def smooth_boxes(boxes: np.ndarray, cuts: Sequence[bool], window: int = 5) -> np.ndarray:
-    """Average (T, 4) boxes over a centred window that crosses neither a cut nor a frame without a
+    """Average (T, K) boxes over a centred window that crosses neither a cut nor a frame without a
     face. (The published window runs forward from the frame, so that its box leads the head.)"""
     smoothed = boxes.copy()
     half = window // 2
