@@ -57,6 +57,11 @@ class LipGenerator:
         """From a weight file of any format and width; CheckpointError if it is no generator."""
         return cls(checkpoint.load_model(path, Wav2Lip), device, precision, batch_size)
 
+    @property
+    def hides_mouth(self) -> bool:
+        """Whether it does not see its reference's mouth: faces must be aligned for it."""
+        return self._model.mouth_mask is not None
+
     def submit(self, mels: np.ndarray, faces: np.ndarray,
                busy: Callable[[], AbstractContextManager] = nullcontext) -> PendingFaces:
         """Start drawing faces whose mouths say the sound; this returns at once.

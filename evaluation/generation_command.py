@@ -31,9 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser, *, pads: Sequence[int],
     add("--results_dir", type=Path, required=True, help="for <line number>.mp4, from 0")
     add("--data_root", type=Path, required=True, help="root of the videos and sounds")
     add("--checkpoint_path", type=Path, required=True, help="weights of the generator")
-    add("--pads", type=int, nargs=4, default=list(pads), metavar="N",
+    parser.set_defaults(usual_pads=pads)
+    add("--pads", type=int, nargs=4, metavar="N",
         help="pixels added to the face box: top bottom left right (default: "
-        f"{' '.join(map(str, pads))})")
+        f"{' '.join(map(str, pads))}; the project's own weights align faces instead)")
     add("--face_det_batch_size", type=int, default=face_det_batch_size,
         help=f"frames (default: {face_det_batch_size})")
     add("--wav2lip_batch_size", type=int, default=128, help="frames (default: 128)")
@@ -51,11 +52,12 @@ def run(args: argparse.Namespace, pairs: Sequence[Pair],
     generator = LipGenerator.load(args.checkpoint_path, ranks.device,
                                   batch_size=args.wav2lip_batch_size)
     detector = flags.detector_of(args, ranks.device)
+    pads = args.pads or (None if generator.hides_mouth else args.usual_pads)
 
     def make(pair: Pair, outfile: Path) -> None:
         source, audio, n_frames = prepare(pair, detector)
         lip_sync(source, audio, outfile, checkpoint=generator, face_detector=detector,
-                 pads=args.pads, face_det_batch_size=args.face_det_batch_size, blend=args.blend,
+                 pads=pads, face_det_batch_size=args.face_det_batch_size, blend=args.blend,
                  n_frames=n_frames)
 
     generation.generate(pairs, args.results_dir, make, ranks, _settings(args, detector))
