@@ -16,6 +16,7 @@ from face_regions import BOX_ASPECT, POINTS
 from faces import crop_with_margin
 from models import FacePoints
 from models.points import POINTS_SIDE
+from tracking import smooth_boxes
 
 MARGIN = 0.1    # how far the pictures that FacePoints sees reach beyond the box, in box sides
 WEIGHTS = Path(__file__).parent / "checkpoints" / "face_points.safetensors"
@@ -60,6 +61,19 @@ def _in_frame(points: np.ndarray, box: np.ndarray) -> np.ndarray:
     believed = (shift < _MOST_SHIFT and 1 / _MOST_GROWTH < growth < _MOST_GROWTH
                 and tilt < _MOST_TILT)
     return found if believed else usual
+
+
+def steady(points: np.ndarray, cuts: Sequence[bool], window: int) -> np.ndarray:
+    """The points (T, 4, 2) of a face, NaN where it is not seen, with the corners of its mouth where
+    they are, seen from the eyes, on the mean over a window of frames that crosses no cut: as the
+    head turns they move, as it speaks they must not, or the crop would tell how the mouth is held.
+    """
+    left, right, *mouth = np.moveaxis(points @ [1, 1j], 1, 0)
+    # Seen from the eyes: with their middle as 0 and their distance, to the right, as 1.
+    middle, across = (left + right) / 2, right - left
+    seen = (np.stack(mouth, axis=1) - middle[:, None]) / across[:, None]
+    held = middle[:, None] + smooth_boxes(seen, cuts, window) * across[:, None]
+    return np.concatenate([points[:, :2], np.stack([held.real, held.imag], axis=2)], axis=1)
 
 
 def place_of(points: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from detection_cache import DetectionCache
 from face_detection import Detector
 from face_source import FaceSource
-from face_points import place_of
+from face_points import place_of, steady
 from face_regions import POINTS
 from faces import (FrameFaces, Place, PointFinder, crop_face, detect_faces, pad_boxes,
                    search_size)
@@ -25,6 +25,7 @@ from tracking import FaceSelect, follow, smooth_boxes
 Item = TypeVar("Item")
 
 MAX_GAP_SECONDS = 0.5   # a face out of sight for no longer is where interpolation puts it
+STEADY_SECONDS = 1.0    # before and after, over which a mouth's place in its face is averaged
 _FRAMES_AHEAD = 16      # decoded frames that may wait for the face search
 
 
@@ -85,8 +86,12 @@ def face_places(detections: Sequence[FrameFaces], source: FaceSource, *, select:
     path = path[:, 4:] if aligned else pad_boxes(path, pads, source.size)
     if smooth:
         path = smooth_boxes(path, cuts)
-    return [None if np.isnan(row[0]) else place_of(row.reshape(POINTS.shape)) if aligned
-            else tuple(np.rint(row).astype(int).tolist()) for row in path]
+    if aligned:
+        points = steady(path.reshape(-1, *POINTS.shape), cuts,
+                        1 + 2 * round(STEADY_SECONDS * source.fps))
+        return [None if np.isnan(own).any() else place_of(own) for own in points]
+    return [None if np.isnan(box[0]) else tuple(np.rint(box).astype(int).tolist())
+            for box in path]
 
 
 class _Job(NamedTuple):

@@ -32,6 +32,13 @@ def test_round_trip(folder, video):
         np.testing.assert_array_equal(ours.boxes, kept.boxes)
 
 
+def test_points_come_back_with_their_boxes(tmp_path, video):
+    boxes = np.random.default_rng(3).uniform(0, 99, (2, 13)).astype(np.float32)
+    cache = DetectionCache(tmp_path, video, "points")
+    cache.save([FrameFaces(boxes, False)], whole_video=True)
+    np.testing.assert_array_equal(cache.load(1)[0].boxes, boxes)
+
+
 def test_fewer_frames_are_a_beginning(folder, video):
     assert len(DetectionCache(folder, video, "haar 640").load(3)) == 3
 

@@ -23,9 +23,11 @@ import audio
 import generator
 import inference
 import media
+import pipeline
 from checkpoint import load_model
 from errors import InputError, run_script
 from face_detection import load_detector
+from faces import crop_face
 from inference import lip_sync
 from models import Wav2Lip
 
@@ -403,6 +405,27 @@ def test_without_weights_given_the_projects_own_draw(
     assert caplog.text.count(f"drawing with {checkpoint.name}") == 1
     for frame, same in zip(*map(read, (tmp_path / "own.mkv", tmp_path / "given.mkv")), strict=True):
         np.testing.assert_array_equal(frame, same)
+
+
+@pytest.mark.parametrize("options, aligned", [
+    ({}, True), ({"pads": (0, 10, 0, 0)}, False), ({"box": (30, 150, 40, 130)}, False)])
+def test_a_face_is_aligned_for_weights_that_hide_the_mouth(talk, voice, tmp_path, monkeypatch,
+                                                           options, aligned):
+    """They must have it where they hide it; pads and boxes that a user gives stay as given."""
+    given = []
+    monkeypatch.setattr(pipeline, "crop_face",
+                        lambda frame, place: given.append(place) or crop_face(frame, place))
+    model = fill(Wav2Lip(width=0.0625))
+    for hides in (False, True):
+        path = tmp_path / f"{hides}.safetensors"
+        if hides:
+            model.hide_mouth()
+        safetensors.torch.save_file(model.state_dict(), path)
+        given.clear()
+        lip_sync(talk, voice, tmp_path / "result.mp4", checkpoint=path, n_frames=4,
+                 cache_dir=tmp_path / "cache", **options)
+        assert len(given) == 4
+        assert all(isinstance(place, np.ndarray) == (hides and aligned) for place in given)
 
 
 def test_a_user_without_a_home_keeps_no_detections(monkeypatch):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = {"preprocess", "measure_mouths", "color_syncnet_train", "wav2lip_train",
+SCRIPTS = {"preprocess", "measure_mouths", "measure_points", "face_points_train", "color_syncnet_train", "wav2lip_train",
            "hq_wav2lip_train", "audio_encoder_train", "shape_expert_train", "festival_speech",
            "still_videos", "varied_heads", "inference"}
 FLOORS = [      # what a module may import of the project lies in a row above its own
@@ -15,7 +15,7 @@ FLOORS = [      # what a module may import of the project lies in a row above it
     {"media", "visemes", "models", "checkpoint", "distributed"},
     {"losses", "audio", "face_detection"},
     {"faces", "face_source", "generator", "clips"},
-    {"dataset", "detection_cache", "paste"},
+    {"dataset", "detection_cache", "face_points", "paste"},
     {"pipeline", "loader", "shape_dataset"},
     SCRIPTS,
     {"evaluation"},

@@ -1,0 +1,190 @@
+"""A face's points are found where an independent mesh sees them, and its crop is aligned by them."""
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import media
+from face_detection import load_detector
+from face_points import PointFinder, place_of, steady
+from face_regions import BOX_ASPECT, POINTS
+from faces import FrameFaces, crop_face, detect_faces
+from paste import paste_face
+from pipeline import face_places
+
+PORTRAIT = media.read_image(Path(__file__).parent.parent / "examples" / "portrait.jpg")
+# MediaPipe 0.10.14, mean of points 33 and 133, of 362 and 263; 61; 291.
+MESH = np.array([[204.2, 102.2], [246.4, 104.5], [201.9, 139.2], [245.5, 140.8]])
+BOX = np.array([[184.6, 72.5, 265.4, 179.8, 0.9]], np.float32)
+BOX_HEIGHT = 107.3
+
+
+@pytest.fixture(scope="module")
+def finder():
+    return PointFinder()
+
+
+def turned(degrees: float) -> tuple[np.ndarray, np.ndarray]:
+    """The portrait turned clockwise about the middle of its face, and the map that does it."""
+    turn = cv2.getRotationMatrix2D((225, 126), -degrees, 1)
+    return cv2.warpAffine(PORTRAIT, turn, PORTRAIT.shape[1::-1]), turn
+
+
+@pytest.mark.parametrize("degrees", [-20, 0, 20])
+def test_points_are_where_the_mesh_sees_them(finder, degrees):
+    image, turn = turned(degrees)
+    expected = MESH @ turn[:, :2].T + turn[:, 2]
+    found, = finder.find(image, BOX)
+    assert found.shape == (4, 2) and found.dtype == np.float32
+    assert np.linalg.norm(found - expected, axis=1).mean() < 0.03 * BOX_HEIGHT
+
+
+def test_points_do_not_depend_on_other_faces_or_where_exactly_the_box_lies(finder):
+    boxes = np.concatenate([BOX, BOX + np.float32([4, 4, 4, 4, 0]), BOX])
+    first, shifted, again = finder.find(PORTRAIT, boxes)
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_allclose(first, finder.find(PORTRAIT, BOX)[0], atol=1e-3)
+    assert np.linalg.norm(first - shifted, axis=1).mean() < 0.02 * BOX_HEIGHT
+    assert finder.find(PORTRAIT, BOX[:0]).shape == (0, 4, 2)
+
+
+def test_points_beyond_belief_are_those_of_the_box(finder, monkeypatch):
+    told = finder._network.forward
+
+    def upside_down(faces):
+        return told(faces).flip(1)
+    monkeypatch.setattr(finder._network, "forward", upside_down)
+    corner, sides = np.rint(BOX[0, :2]), np.rint(BOX[0, 2:4]) - np.rint(BOX[0, :2])
+    np.testing.assert_allclose(finder.find(PORTRAIT, BOX)[0], corner + POINTS * sides, atol=1e-3)
+
+
+def similar(scale: float, degrees: float, shift) -> np.ndarray:
+    """(2, 3) map of upright coordinates, by the textbook's matrix."""
+    c, s = scale * np.cos(np.deg2rad(degrees)), scale * np.sin(np.deg2rad(degrees))
+    return np.array([[c, -s, shift[0]], [s, c, shift[1]]])
+
+
+def test_the_place_of_points_that_are_but_turned_grown_and_moved_is_exact():
+    move = similar(180, 25, (300, 200))
+    points = (POINTS * [BOX_ASPECT, 1]) @ move[:, :2].T + move[:, 2]
+    expected = move @ np.diag([BOX_ASPECT, 1, 1])
+    np.testing.assert_allclose(place_of(points), expected, atol=1e-9)
+
+
+def test_of_other_points_the_place_is_the_nearest_similarity():
+    rng = np.random.default_rng(0)
+    points = POINTS * 200 + rng.normal(0, 10, POINTS.shape)
+    # x' = a·x − b·y + e, y' = b·x + a·y + f, linear in a, b, e, f.
+    x, y = (POINTS * [BOX_ASPECT, 1]).T
+    one, zero = np.ones(4), np.zeros(4)
+    system = np.concatenate([np.stack([x, -y, one, zero], 1), np.stack([y, x, zero, one], 1)])
+    a, b, e, f = np.linalg.lstsq(system, points.T.ravel(), rcond=None)[0]
+    expected = np.array([[a * BOX_ASPECT, -b, e], [b * BOX_ASPECT, a, f]])
+    np.testing.assert_allclose(place_of(points), expected, atol=1e-9)
+
+
+def test_an_aligned_crop_has_the_points_where_a_generator_expects_them():
+    move = similar(220, -17, (90, 130))
+    points = (POINTS * [BOX_ASPECT, 1]) @ move[:, :2].T + move[:, 2]
+    frame = np.zeros((400, 400, 3), np.uint8)
+    for x, y in points:
+        cv2.circle(frame, (round(x), round(y)), 4, (255, 255, 255), -1)
+    crop = crop_face(frame, place_of(points))[..., 0]
+    _, _, _, centres = cv2.connectedComponentsWithStats(np.uint8(crop > 100))
+    found = sorted(map(tuple, (centres[1:] + 0.5) / 96))
+    np.testing.assert_allclose(found, sorted(map(tuple, POINTS)), atol=0.01)
+
+
+def test_an_upright_place_is_its_box():
+    place = np.array([[90, 0, 180], [0, 120, 70]], float)
+    crop = crop_face(PORTRAIT, place).astype(int)
+    np.testing.assert_allclose(crop, crop_face(PORTRAIT, (180, 70, 270, 190)), atol=8)
+    assert np.abs(crop - crop_face(PORTRAIT, (180, 70, 270, 190))).mean() < 0.5
+
+
+TURNED = similar(1, 20, (150, 60)) @ np.diag([90, 120, 1])
+
+
+@pytest.mark.parametrize("blend", ["feather", "none"])
+def test_paste_puts_a_turned_crop_back_where_it_was(blend):
+    y, x = np.mgrid[:240, :320]
+    frame = np.stack([x * 0.7, y, x * 0.3 + y * 0.5], axis=-1).astype(np.uint8)
+    for place in (TURNED, TURNED + [[0, 0, 140], [0, 0, 130]], TURNED - [[0, 0, 190], [0, 0, 0]],
+                  TURNED + [[0, 0, 900], [0, 0, 0]]):
+        result = frame.copy()
+        paste_face(result, crop_face(frame, place), place, blend)
+        assert np.abs(result.astype(int) - frame).max() <= 6
+
+
+def test_a_hard_paste_covers_the_whole_turned_place_and_nothing_else():
+    frame, face = np.zeros((240, 320, 3), np.uint8), np.full((96, 96, 3), 200, np.uint8)
+    paste_face(frame, face, TURNED, "none")
+    corners = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]]) @ TURNED.T
+    expected = np.zeros((240, 320), np.uint8)
+    cv2.fillConvexPoly(expected, np.rint(corners).astype(int), 200)
+    inner, outer = (shape(expected, np.ones((5, 5))) for shape in (cv2.erode, cv2.dilate))
+    assert (frame[inner > 0] == 200).all() and (frame[outer == 0] == 0).all()
+
+
+def test_a_soft_paste_changes_mouth_and_chin_of_a_turned_place_alone():
+    frame, face = np.full((240, 320, 3), 100, np.uint8), np.full((96, 96, 3), 100, np.uint8)
+    face[(np.indices((96, 96)).sum(0) % 4) < 2] = 180
+    paste_face(frame, face, TURNED, "feather")
+    y, x = np.nonzero(np.abs(frame[..., 0].astype(int) - 100) > 1)
+    u, v = np.linalg.solve(TURNED[:, :2], np.stack([x + 0.5, y + 0.5]) - TURNED[:, 2:])
+    assert len(x) > 500
+    assert (((u - 0.5) / 0.42) ** 2 + ((v - 0.75) / 0.28) ** 2 < 1).all()
+
+
+def test_a_mouth_that_speaks_does_not_move_the_place_and_a_head_that_turns_does():
+    t = np.arange(200)
+    still = np.tile(POINTS * [90, 120], (200, 1, 1))
+    speaking = still.copy()
+    speaking[:, 2:, 1] += 6 * np.sin(2 * np.pi * t / 6)[:, None]
+    held = steady(speaking, [False] * 200, 51)
+    assert np.abs(held - still)[30:170].max() < 0.4
+    tilted = np.stack([p @ similar(1, angle, (0, 0))[:, :2].T + [n, 0]
+                       for n, (p, angle) in enumerate(zip(still, 20 * np.sin(t / 30)))])
+    np.testing.assert_allclose(steady(tilted, [False] * 200, 51), tilted, atol=1e-9)
+
+
+def test_a_mouth_is_averaged_neither_across_a_cut_nor_where_there_is_no_face():
+    points = np.tile(POINTS * [90, 120], (40, 1, 1))
+    points[20:, 2:, 1] += 10
+    held = steady(points, [n == 20 for n in range(40)], 51)
+    np.testing.assert_allclose(held, points, atol=1e-9)
+    points[20] = np.nan
+    held = steady(points, [False] * 40, 51)
+    np.testing.assert_allclose(held, points, atol=1e-9)
+
+
+class FixedFinder:
+    def find(self, image, boxes):
+        return np.tile(np.arange(8, dtype=np.float32).reshape(4, 2), (len(boxes), 1, 1))
+
+
+def test_points_come_with_their_boxes_in_pixels_of_the_full_frame():
+    detector = load_detector("haar")
+    plain, with_points = (next(detect_faces([PORTRAIT], detector, det_size=256, finder=finder))
+                          for finder in (None, FixedFinder()))
+    np.testing.assert_array_equal(with_points.boxes[:, :5], plain.boxes)
+    np.testing.assert_array_equal(with_points.boxes[:, 5:], [np.arange(8) * 2])
+
+
+class Source:
+    fps, size = 25.0, (512, 512)
+
+
+def test_places_follow_points_smoothed_over_five_frames():
+    points = np.array([POINTS * [90, 120] + [n, 0] for n in (0, 0, 10, 0, 0)])
+    found = [FrameFaces(np.concatenate([[10, 10, 100, 130, 1], p.ravel()])[None], False)
+             for p in points]
+    options = dict(select="largest", pads=(0, 0, 0, 0), aligned=True)
+    rough, smooth = (face_places(found, Source(), smooth=smooth, **options)
+                     for smooth in (False, True))
+    assert rough[2][0, 2] - rough[1][0, 2] == pytest.approx(10)
+    np.testing.assert_allclose(smooth[2], place_of(points.mean(0)))
+    found[2] = FrameFaces(np.zeros((0, 13)), False)
+    bridged = face_places(found, Source(), smooth=False, **options)
+    np.testing.assert_allclose(bridged[2], rough[0])
