@@ -71,7 +71,8 @@ def steady(points: np.ndarray, cuts: Sequence[bool], window: int) -> np.ndarray:
     left, right, *mouth = np.moveaxis(points @ [1, 1j], 1, 0)
     # Seen from the eyes: with their middle as 0 and their distance, to the right, as 1.
     middle, across = (left + right) / 2, right - left
-    seen = (np.stack(mouth, axis=1) - middle[:, None]) / across[:, None]
+    with np.errstate(invalid="ignore"):     # NaN where there is no face
+        seen = (np.stack(mouth, axis=1) - middle[:, None]) / across[:, None]
     held = middle[:, None] + smooth_boxes(seen, cuts, window) * across[:, None]
     return np.concatenate([points[:, :2], np.stack([held.real, held.imag], axis=2)], axis=1)
 

@@ -104,16 +104,19 @@ def test_what_cannot_be_trained_on_is_said(data, tmp_path):
 
 
 def test_points_are_learnt(data, tmp_path):
+    """To tell the mean of all faces would leave 0.071: the dots' two spreads of 0.04 in x and y."""
     flags = ["--data_root", str(data), "--filelist_root", str(data), "--checkpoint_dir",
-             str(tmp_path), "--width", "0.25", "--cache_frames", "--hparams",
-             "num_workers=0,batch_size=16,eval_batches=4,eval_interval=10,flip=0.5,"
-             "initial_learning_rate=3e-3"]
-    face_points_train.main([*flags, "--max_steps", "150"])
+             str(tmp_path), "--width", "0.5", "--cache_frames", "--hparams",
+             "num_workers=0,batch_size=16,eval_batches=4,eval_interval=60,"
+             "initial_learning_rate=1e-2,lr_decay_steps=300"]
+    face_points_train.main([*flags, "--max_steps", "300"])
     with open(tmp_path / "metrics.csv", newline="") as file:
         errors = [float(row["val_error"]) for row in csv.DictReader(file) if row["val_error"]]
-    assert len(errors) == 15 and errors[-1] < 0.025 and errors[-1] < errors[0] / 2
+    assert len(errors) == 5 and errors[-1] < 0.05
     network = checkpoint.load_model(tmp_path / "best.pth", FacePoints)
-    face, points, _ = PointsDataset(clips(data), hparams)[0, 0]
+    samples = PointsDataset(check_clips([data / "p/00008", data / "p/00009"], data).clips)
+    face, points, _ = zip(*(samples[epoch, epoch % 2] for epoch in range(64)))
     with torch.no_grad():
-        told = network(face[None])[0]
-    assert (told - points).norm(dim=1).mean() < 0.03
+        told = network(torch.stack(face))
+    off = (told - torch.stack(points)).norm(dim=2).mean() * (1 + 2 * MARGIN)
+    assert off == pytest.approx(min(errors), rel=0.2)       # what was logged is what it can do
