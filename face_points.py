@@ -21,6 +21,10 @@ from tracking import smooth_boxes
 MARGIN = 0.1    # how far the pictures that FacePoints sees reach beyond the box, in box sides
 WEIGHTS = Path(__file__).parent / "checkpoints" / "face_points.safetensors"
 
+# By which a crop reaches lower than the box, as the published --pads make it: closer to the edge, a
+# chin tells how far the mouth is open.
+_BELOW = 0.1
+
 # A box of a face is not farther off than this: what the network tells is then no face's.
 _MOST_SHIFT = 0.25          # of the crop's middle, in heights of the box
 _MOST_GROWTH = 1.5          # of its height
@@ -78,11 +82,13 @@ def steady(points: np.ndarray, cuts: Sequence[bool], window: int) -> np.ndarray:
 
 
 def place_of(points: np.ndarray) -> np.ndarray:
-    """(2, 3) affine map of x, y and 1, in sides of the upright box that a face would have, to where
-    it lies: the similarity that brings POINTS nearest to the points (4, 2) (Umeyama 1991)."""
+    """(2, 3) affine map of x, y and 1, in sides of the crop that an upright face would have, its box
+    and _BELOW, to where it lies: the similarity that brings POINTS nearest to the points (4, 2)
+    (Umeyama 1991)."""
     upright = POINTS * [BOX_ASPECT, 1]
     # Turning and growing a plane is to multiply by a complex number.
     z, w = ((p - p.mean(0)) @ [1, 1j] for p in (upright, points))
     turn = np.vdot(z, w) / np.vdot(z, z).real
     linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]]) @ np.diag([BOX_ASPECT, 1])
-    return np.column_stack([linear, points.mean(0) - linear @ POINTS.mean(0)])
+    linear[:, 1] *= 1 + _BELOW
+    return np.column_stack([linear, points.mean(0) - linear @ (POINTS.mean(0) / [1, 1 + _BELOW])])
