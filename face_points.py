@@ -4,7 +4,6 @@ A box alone tells neither how a head is tilted nor, where it is turned or long, 
 mouth is. A generator that does not see the mouth of its reference (`Wav2Lip.hide_mouth`) hides a
 fixed part of the crop: the mouth must be there.
 """
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -16,7 +15,6 @@ from face_regions import BOX_ASPECT, POINTS
 from faces import crop_with_margin
 from models import FacePoints
 from models.points import POINTS_SIDE
-from tracking import smooth_boxes
 
 MARGIN = 0.1    # how far the pictures that FacePoints sees reach beyond the box, in box sides
 WEIGHTS = Path(__file__).parent / "checkpoints" / "face_points.safetensors"
@@ -26,8 +24,8 @@ WEIGHTS = Path(__file__).parent / "checkpoints" / "face_points.safetensors"
 _BELOW = 0.1
 
 # A box of a face is not farther off than this: what the network tells is then no face's.
-_MOST_SHIFT = 0.25          # of the crop's middle, in heights of the box
-_MOST_GROWTH = 1.5          # of its height
+_MOST_SHIFT = 0.25          # of the points' middle, in heights of the box
+_MOST_GROWTH = 1.5          # of their distances
 _MOST_TILT = np.deg2rad(45)
 
 
@@ -55,40 +53,34 @@ class PointFinder:
 
 
 def _in_frame(points: np.ndarray, box: np.ndarray) -> np.ndarray:
-    corner, sides = box[:2], box[2:] - box[:2]
-    usual = corner + POINTS * sides
-    found = corner + points * sides
-    was, now = place_of(usual), place_of(found)
-    growth = np.linalg.norm(now[:, 1]) / np.linalg.norm(was[:, 1])
-    shift = np.linalg.norm(now @ [0.5, 0.5, 1] - was @ [0.5, 0.5, 1]) / sides[1]
-    tilt = abs(np.arctan2(now[1, 0], now[0, 0]))
+    """Points in box sides as pixels, or where POINTS are if they are beyond belief."""
+    sides = box[2:] - box[:2]
+    usual, found = box[:2] + POINTS * sides, box[:2] + points * sides
+    shift = np.linalg.norm(found.mean(0) - usual.mean(0)) / sides[1]
+    growth = np.linalg.norm(found - found.mean(0)) / np.linalg.norm(usual - usual.mean(0))
     believed = (shift < _MOST_SHIFT and 1 / _MOST_GROWTH < growth < _MOST_GROWTH
-                and tilt < _MOST_TILT)
+                and abs(np.angle(_turn(found))) < _MOST_TILT)
     return found if believed else usual
 
 
-def steady(points: np.ndarray, cuts: Sequence[bool], window: int) -> np.ndarray:
-    """The points (T, 4, 2) of a face, NaN where it is not seen, with the corners of its mouth where
-    they are, seen from the eyes, on the mean over a window of frames that crosses no cut: as the
-    head turns they move, as it speaks they must not, or the crop would tell how the mouth is held.
-    """
-    left, right, *mouth = np.moveaxis(points @ [1, 1j], 1, 0)
-    # Seen from the eyes: with their middle as 0 and their distance, to the right, as 1.
-    middle, across = (left + right) / 2, right - left
-    with np.errstate(invalid="ignore"):     # NaN where there is no face
-        seen = (np.stack(mouth, axis=1) - middle[:, None]) / across[:, None]
-    held = middle[:, None] + smooth_boxes(seen, cuts, window) * across[:, None]
-    return np.concatenate([points[:, :2], np.stack([held.real, held.imag], axis=2)], axis=1)
+def in_boxes(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Points (T, 4, 2) of faces, from the corners of their boxes (T, 4), in sides of them."""
+    return (points - boxes[:, None, :2]) / (boxes[:, None, 2:] - boxes[:, None, :2])
 
 
-def place_of(points: np.ndarray) -> np.ndarray:
-    """(2, 3) affine map of x, y and 1, in sides of the crop that an upright face would have, its box
-    and _BELOW, to where it lies: the similarity that brings POINTS nearest to the points (4, 2)
-    (Umeyama 1991)."""
-    upright = POINTS * [BOX_ASPECT, 1]
-    # Turning and growing a plane is to multiply by a complex number.
-    z, w = ((p - p.mean(0)) @ [1, 1j] for p in (upright, points))
-    turn = np.vdot(z, w) / np.vdot(z, z).real
+def place_of(points: np.ndarray, height: float) -> np.ndarray:
+    """(2, 3) affine map of x, y and 1, in sides of the crop of an upright face whose box has this
+    height, to where it lies: moved and turned so that POINTS are nearest to the points (4, 2)
+    (Umeyama 1991). The crop reaches lower than the box, by _BELOW."""
+    turn = height * _turn(points)
     linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]]) @ np.diag([BOX_ASPECT, 1])
-    linear[:, 1] *= 1 + _BELOW
-    return np.column_stack([linear, points.mean(0) - linear @ (POINTS.mean(0) / [1, 1 + _BELOW])])
+    offset = points.mean(0) - linear @ POINTS.mean(0)
+    return np.column_stack([linear @ np.diag([1, 1 + _BELOW]), offset])
+
+
+def _turn(points: np.ndarray) -> complex:
+    """How the points (4, 2) are turned against POINTS: multiplied by this number of length 1, a
+    plane of complex numbers is."""
+    upright, turned = ((p - p.mean(0)) @ [1, 1j] for p in (POINTS * [BOX_ASPECT, 1], points))
+    turn = np.vdot(upright, turned)
+    return turn / abs(turn)

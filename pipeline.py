@@ -13,7 +13,7 @@ from tqdm import tqdm
 from detection_cache import DetectionCache
 from face_detection import Detector
 from face_source import FaceSource
-from face_points import place_of, steady
+from face_points import in_boxes, place_of
 from face_regions import POINTS
 from faces import (FrameFaces, Place, PointFinder, crop_face, detect_faces, pad_boxes,
                    search_size)
@@ -25,7 +25,7 @@ from tracking import FaceSelect, follow, smooth_boxes
 Item = TypeVar("Item")
 
 MAX_GAP_SECONDS = 0.5   # a face out of sight for no longer is where interpolation puts it
-STEADY_SECONDS = 1.0    # before and after, over which a mouth's place in its face is averaged
+STEADY_SECONDS = 1.0    # before and after, over which a face's points in its box are averaged
 _FRAMES_AHEAD = 16      # decoded frames that may wait for the face search
 
 
@@ -79,19 +79,23 @@ def find_faces(source: FaceSource, n_frames: int, detector: Detector, *, det_siz
 def face_places(detections: Sequence[FrameFaces], source: FaceSource, *, select: FaceSelect,
                 pads: Sequence[int], smooth: bool, aligned: bool) -> list[Place | None]:
     """Where to draw in each frame: one person's padded, smoothed box, or if `aligned` what its
-    smoothed points say; None without a face."""
+    points in the smoothed box say; None without a face."""
     cuts = [faces.is_cut for faces in detections]
     path = follow([faces.boxes for faces in detections], cuts, select=select,
                   frame_size=source.size, max_gap=round(MAX_GAP_SECONDS * source.fps))
-    path = path[:, 4:] if aligned else pad_boxes(path, pads, source.size)
+    boxes = path[:, :4] if aligned else pad_boxes(path, pads, source.size)
     if smooth:
-        path = smooth_boxes(path, cuts)
-    if aligned:
-        points = steady(path.reshape(-1, *POINTS.shape), cuts,
-                        1 + 2 * round(STEADY_SECONDS * source.fps))
-        return [None if np.isnan(own).any() else place_of(own) for own in points]
-    return [None if np.isnan(box[0]) else tuple(np.rint(box).astype(int).tolist())
-            for box in path]
+        boxes = smooth_boxes(boxes, cuts)
+    if not aligned:
+        return [None if np.isnan(box[0]) else tuple(np.rint(box).astype(int).tolist())
+                for box in boxes]
+    # A mouth that speaks moves its points: a crop that moved with them would tell how it is held.
+    points = in_boxes(path[:, 4:].reshape(-1, *POINTS.shape), path[:, :4])
+    held = smooth_boxes(points.reshape(len(points), -1), cuts,
+                        window=1 + 2 * round(STEADY_SECONDS * source.fps))
+    return [None if np.isnan(own).any() else
+            place_of(box[:2] + (box[2:] - box[:2]) * own.reshape(POINTS.shape), box[3] - box[1])
+            for own, box in zip(held, boxes, strict=True)]
 
 
 class _Job(NamedTuple):

@@ -1,4 +1,4 @@
-"""A face's points are found where an independent mesh sees them, and its crop is aligned by them."""
+"""A face's points are found where an independent mesh sees them, and its crop is laid by them."""
 from pathlib import Path
 
 import cv2
@@ -7,7 +7,7 @@ import pytest
 
 import media
 from face_detection import load_detector
-from face_points import PointFinder, place_of, steady
+from face_points import PointFinder, place_of
 from face_regions import BOX_ASPECT, POINTS
 from faces import FrameFaces, crop_face, detect_faces
 from paste import paste_face
@@ -66,23 +66,29 @@ def similar(scale: float, degrees: float, shift) -> np.ndarray:
     return np.array([[c, -s, shift[0]], [s, c, shift[1]]])
 
 
-def test_the_place_of_points_that_are_but_turned_grown_and_moved_is_exact():
+def test_the_place_of_points_that_are_but_turned_and_moved_is_exact():
     move = similar(180, 25, (300, 200))
     points = (POINTS * [BOX_ASPECT, 1]) @ move[:, :2].T + move[:, 2]
     expected = move @ np.diag([BOX_ASPECT, BELOW, 1])
-    np.testing.assert_allclose(place_of(points), expected, atol=1e-9)
+    np.testing.assert_allclose(place_of(points, 180), expected, atol=1e-9)
 
 
-def test_of_other_points_the_place_is_the_nearest_similarity():
-    rng = np.random.default_rng(0)
-    points = POINTS * 200 + rng.normal(0, 10, POINTS.shape)
-    # x' = a·x − b·y + e, y' = b·x + a·y + f, linear in a, b, e, f.
-    x, y = (POINTS * [BOX_ASPECT, 1]).T
-    one, zero = np.ones(4), np.zeros(4)
-    system = np.concatenate([np.stack([x, -y, one, zero], 1), np.stack([y, x, zero, one], 1)])
-    a, b, e, f = np.linalg.lstsq(system, points.T.ravel(), rcond=None)[0]
-    expected = np.array([[a * BOX_ASPECT, -b * BELOW, e], [b * BOX_ASPECT, a * BELOW, f]])
-    np.testing.assert_allclose(place_of(points), expected, atol=1e-9)
+def test_of_other_points_the_place_is_the_nearest_of_its_size():
+    """By search: no turn or shift of the same size brings POINTS nearer to them."""
+    points = POINTS * 200 + np.random.default_rng(0).normal(0, 10, POINTS.shape)
+    upright = POINTS * [BOX_ASPECT, 1]
+
+    def distance(place: np.ndarray) -> float:
+        linear = place[:, :2] / [BOX_ASPECT, BELOW]
+        return float(np.square(upright @ linear.T + place[:, 2] - points).sum())
+    best = place_of(points, 210)
+    np.testing.assert_allclose(np.linalg.det(best[:, :2]), 210 ** 2 * BOX_ASPECT * BELOW)
+    angle = np.rad2deg(np.arctan2(best[1, 0], best[0, 0]))
+    for degrees in np.linspace(angle - 20, angle + 20, 41):
+        for x in np.linspace(-10, 10, 21):
+            for y in np.linspace(-10, 10, 21):
+                other = similar(210, degrees, best[:, 2] + [x, y]) @ np.diag([BOX_ASPECT, BELOW, 1])
+                assert distance(other) >= distance(best) - 1e-6
 
 
 def test_an_aligned_crop_has_the_points_where_a_generator_expects_them():
@@ -91,7 +97,7 @@ def test_an_aligned_crop_has_the_points_where_a_generator_expects_them():
     frame = np.zeros((400, 400, 3), np.uint8)
     for x, y in points:
         cv2.circle(frame, (round(x), round(y)), 4, (255, 255, 255), -1)
-    crop = crop_face(frame, place_of(points))[..., 0]
+    crop = crop_face(frame, place_of(points, 220))[..., 0]
     _, _, _, centres = cv2.connectedComponentsWithStats(np.uint8(crop > 100))
     found = sorted(map(tuple, (centres[1:] + 0.5) / 96))
     np.testing.assert_allclose(found, sorted(map(tuple, POINTS / [1, BELOW])), atol=0.01)
@@ -138,28 +144,6 @@ def test_a_soft_paste_changes_mouth_and_chin_of_a_turned_place_alone():
     assert (((u - 0.5) / 0.42) ** 2 + ((v - 0.75) / 0.28) ** 2 < 1).all()
 
 
-def test_a_mouth_that_speaks_does_not_move_the_place_and_a_head_that_turns_does():
-    t = np.arange(200)
-    still = np.tile(POINTS * [90, 120], (200, 1, 1))
-    speaking = still.copy()
-    speaking[:, 2:, 1] += 6 * np.sin(2 * np.pi * t / 6)[:, None]
-    held = steady(speaking, [False] * 200, 51)
-    assert np.abs(held - still)[30:170].max() < 0.4
-    tilted = np.stack([p @ similar(1, angle, (0, 0))[:, :2].T + [n, 0]
-                       for n, (p, angle) in enumerate(zip(still, 20 * np.sin(t / 30)))])
-    np.testing.assert_allclose(steady(tilted, [False] * 200, 51), tilted, atol=1e-9)
-
-
-def test_a_mouth_is_averaged_neither_across_a_cut_nor_where_there_is_no_face():
-    points = np.tile(POINTS * [90, 120], (40, 1, 1))
-    points[20:, 2:, 1] += 10
-    held = steady(points, [n == 20 for n in range(40)], 51)
-    np.testing.assert_allclose(held, points, atol=1e-9)
-    points[20] = np.nan
-    held = steady(points, [False] * 40, 51)
-    np.testing.assert_allclose(held, points, atol=1e-9)
-
-
 class FixedFinder:
     def find(self, image, boxes):
         return np.tile(np.arange(8, dtype=np.float32).reshape(4, 2), (len(boxes), 1, 1))
@@ -177,15 +161,52 @@ class Source:
     fps, size = 25.0, (512, 512)
 
 
-def test_places_follow_points_smoothed_over_five_frames():
-    points = np.array([POINTS * [90, 120] + [n, 0] for n in (0, 0, 10, 0, 0)])
-    found = [FrameFaces(np.concatenate([[10, 10, 100, 130, 1], p.ravel()])[None], False)
-             for p in points]
-    options = dict(select="largest", pads=(0, 0, 0, 0), aligned=True)
-    rough, smooth = (face_places(found, Source(), smooth=smooth, **options)
-                     for smooth in (False, True))
-    assert rough[2][0, 2] - rough[1][0, 2] == pytest.approx(10)
-    np.testing.assert_allclose(smooth[2], place_of(points.mean(0)))
-    found[2] = FrameFaces(np.zeros((0, 13)), False)
-    bridged = face_places(found, Source(), smooth=False, **options)
-    np.testing.assert_allclose(bridged[2], rough[0])
+def places(boxes: np.ndarray, points: np.ndarray, *, cut: int = 0, smooth: bool = False):
+    """Of boxes (T, 4) with points in their sides (T, 4, 2), NaN where no face is seen."""
+    pixels = boxes[:, None, :2] + points * (boxes[:, None, 2:] - boxes[:, None, :2])
+    faces = [np.concatenate([box, [1], own.ravel()])[None] for box, own in zip(boxes, pixels)]
+    found = [FrameFaces(face if np.isfinite(face).all() else face[:0], bool(cut) and n == cut)
+             for n, face in enumerate(faces)]
+    return np.array(face_places(found, Source(), select="largest", pads=(0, 0, 0, 0),
+                                smooth=smooth, aligned=True))
+
+
+N = 200
+STILL = np.tile([100.0, 100, 190, 220], (N, 1))
+USUAL = np.tile(POINTS, (N, 1, 1))
+
+
+def test_a_mouth_that_speaks_does_not_move_its_crop_and_a_head_does():
+    t = np.arange(N)
+    speaking = USUAL.copy()
+    speaking[:, 2:, 1] += 0.05 * np.sin(2 * np.pi * t / 6)[:, None]
+    np.testing.assert_allclose(places(STILL, speaking)[30:170], places(STILL, USUAL)[30:170],
+                               atol=0.2)
+    shift = 20 * np.sin(t / 10)
+    moving = STILL + shift[:, None] * [1, 0, 1, 0]
+    np.testing.assert_allclose(places(moving, speaking)[30:170, 0, 2] - shift[30:170],
+                               places(STILL, USUAL)[30:170, 0, 2], atol=0.2)
+
+
+def test_a_head_that_tilts_slowly_is_followed_but_not_over_a_cut():
+    tilt = np.deg2rad(np.linspace(-20, 20, N))
+    centred = (POINTS - POINTS.mean(0)) * [90, 120]
+    turned = np.stack([centred @ [[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]] for a in tilt])
+    followed = places(STILL, POINTS.mean(0) + turned / [90, 120])
+    np.testing.assert_allclose(np.arctan2(followed[:, 1, 0], followed[:, 0, 0])[30:170],
+                               tilt[30:170], atol=0.005)
+    cut = np.concatenate([USUAL[:100], POINTS.mean(0) + np.tile(turned[-1] / [90, 120], (100, 1, 1))])
+    after = places(STILL, cut, cut=100)
+    angles = np.rad2deg(np.arctan2(after[:, 1, 0], after[:, 0, 0]))
+    np.testing.assert_allclose(angles, np.repeat([0, 20], 100), atol=0.1)
+
+
+def test_short_gaps_are_bridged_and_boxes_smoothed_as_without_points():
+    gap = STILL.copy()
+    gap[50] = np.nan
+    np.testing.assert_allclose(places(gap, USUAL), places(STILL, USUAL), atol=1e-9)
+    jump = STILL.copy()
+    jump[50, [0, 2]] += 10
+    for smooth, moved in ((False, 10), (True, 2)):
+        assert places(jump, USUAL, smooth=smooth)[50, 0, 2] - places(STILL, USUAL)[50, 0, 2] == \
+            pytest.approx(moved)
