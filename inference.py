@@ -180,7 +180,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     sides = "TOP", "BOTTOM", "LEFT", "RIGHT"
     add("--pads", type=int, nargs=4, metavar=sides,
         help=f"pixels added to the face box, {' '.join(map(str, _PADS))} if not given; include the "
-        "chin. The project's own weights turn and scale a face by its points, unless this is given")
+        "chin. For the project's own weights the box is turned and moved by the face's points, "
+        "unless this is given")
     add("--face_det_batch_size", type=whole_number(1), default=16,
         help="frames per detection batch")
     add("--wav2lip_batch_size", type=whole_number(1), default=128,
