@@ -21,7 +21,7 @@ WEIGHTS = Path(__file__).parent / "checkpoints" / "face_points.safetensors"
 
 # By which a crop reaches lower than the box, as the published --pads make it: closer to the edge, a
 # chin tells how far the mouth is open.
-_BELOW = 0.1
+_BELOW = 0.04
 
 # A box of a face is not farther off than this: what the network tells is then no face's.
 _MOST_SHIFT = 0.25          # of the points' middle, in heights of the box
