@@ -9,6 +9,7 @@ import pytest
 
 import audio
 from clips import DataError, check_clips, listed_clips
+from errors import InputError
 from numbered_clips import write_clip
 
 
@@ -115,7 +116,7 @@ def test_margin_is_read_from_the_data_set(tmp_path):
     clip, = check_clips([str(tmp_path / "p/a")], tmp_path).clips
     assert clip.load_crops(0, 5).shape == (5, 144, 144, 3)
     (tmp_path / "preprocess.json").write_text("{")
-    with pytest.raises(DataError, match="preprocess.json is damaged"):
+    with pytest.raises(InputError, match="preprocess.json is damaged"):
         check_clips([str(tmp_path / "p/a")], tmp_path)
 
 
