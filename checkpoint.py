@@ -83,7 +83,8 @@ def load_weights(path: str | Path, *networks: str) -> dict[str, Tensor]:
     """The float32 state dict in a file of any format.
 
     networks: those accepted, of wav2lip, syncnet_color, visual_quality_disc, shape_wav2lip,
-    sound_to_shape, face_points, s3fd and syncnet_v2; none = any. CheckpointError if the file holds another.
+    sound_to_shape, face_points, s3fd and syncnet_v2; none = any. CheckpointError if the file holds
+    another.
     """
     content = load(path)
     nested = content.get("state_dict", content.get("model", content))

@@ -88,30 +88,26 @@ class Clip:
     def load_shapes(self) -> np.ndarray:
         """(N, 7) float32 mouth shapes (`mouth_shape.SHAPE`), row f of frame number f, NaN where no
         face was found. DataError without shape.npy or where it is damaged."""
-        path = self.folder / SHAPE_FILE
-        try:
-            shapes = _load_measured(path, "delete it and run measure_mouths.py again")
-        except FileNotFoundError:
-            raise DataError(f"{self.folder} has no {SHAPE_FILE}: run measure_mouths.py on the data "
-                            "set, or leave mouth_shapes out") from None
-        if shapes.ndim != 2 or shapes.shape[1] != len(SHAPE) or len(shapes) <= self.frames[-1]:
-            raise DataError(f"{path} has the shape {shapes.shape}, not that of this clip: delete "
-                            "it and run measure_mouths.py again")
-        return shapes
+        return self._load_rows(SHAPE_FILE, (len(SHAPE),), "measure_mouths.py",
+                               ", or leave mouth_shapes out")
 
     def load_points(self) -> np.ndarray:
-        """(N, 4, 2) float32 `face_regions.POINTS` in box sides, row f of frame number f, NaN where they are
-        not known. DataError without points.npy or where it is damaged."""
-        path = self.folder / POINTS_FILE
+        """(N, 4, 2) float32 `face_regions.POINTS` in box sides, row f of frame number f, NaN where
+        they are not known. DataError without points.npy or where it is damaged."""
+        return self._load_rows(POINTS_FILE, POINTS.shape, "measure_points.py")
+
+    def _load_rows(self, name: str, row: tuple[int, ...], tool: str,
+                   otherwise: str = "") -> np.ndarray:
+        path = self.folder / name
         try:
-            points = _load_measured(path, "delete it and run measure_points.py again")
+            rows = _load_measured(path, f"delete it and run {tool} again")
         except FileNotFoundError:
-            raise DataError(f"{self.folder} has no {POINTS_FILE}: run measure_points.py on the "
-                            "data set") from None
-        if points.shape[1:] != POINTS.shape or len(points) <= self.frames[-1]:
-            raise DataError(f"{path} has the shape {points.shape}, not that of this clip: delete "
-                            "it and run measure_points.py again")
-        return points
+            raise DataError(f"{self.folder} has no {name}: run {tool} on the data set{otherwise}"
+                            ) from None
+        if rows.shape[1:] != row or len(rows) <= self.frames[-1]:
+            raise DataError(f"{path} has the shape {rows.shape}, not that of this clip: delete "
+                            f"it and run {tool} again")
+        return rows
 
     def load_mean_shape(self) -> np.ndarray | None:
         """(7,) the person's mean mouth shape, where the clip shows a still picture; else None.
@@ -245,7 +241,8 @@ def _mel_frames(folder: Path, hp: HParams) -> int:
 
 
 def _load_measured(path: Path, remedy: str) -> np.ndarray:
-    """What measure_mouths.py or measure_points.py wrote. FileNotFoundError; DataError if it is damaged."""
+    """What measure_mouths.py or measure_points.py wrote. FileNotFoundError; DataError if it is
+    damaged."""
     try:
         return np.load(path)
     except (ValueError, EOFError) as error:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 import checkpoint
-from face_regions import BOX_ASPECT, POINTS
+from face_regions import BOX_ASPECT, POINTS, from_crop
 from faces import crop_with_margin
 from models import FacePoints
 from models.points import POINTS_SIDE
@@ -47,25 +47,37 @@ class PointFinder:
                                      (POINTS_SIDE, POINTS_SIDE)) for box in corners])
         with torch.inference_mode():
             told = self._network(torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 255)
-        in_box = told.numpy() * (1 + 2 * MARGIN) - MARGIN
+        in_box = from_crop(told.numpy(), MARGIN)
         return np.stack([_in_frame(points, box)
                          for points, box in zip(in_box, corners, strict=True)]).astype(np.float32)
 
 
 def _in_frame(points: np.ndarray, box: np.ndarray) -> np.ndarray:
     """Points in box sides as pixels, or where POINTS are if they are beyond belief."""
-    sides = box[2:] - box[:2]
-    usual, found = box[:2] + POINTS * sides, box[:2] + points * sides
-    shift = np.linalg.norm(found.mean(0) - usual.mean(0)) / sides[1]
+    usual, found = to_pixels(POINTS, box), to_pixels(points, box)
+    shift = np.linalg.norm(found.mean(0) - usual.mean(0)) / (box[3] - box[1])
     growth = np.linalg.norm(found - found.mean(0)) / np.linalg.norm(usual - usual.mean(0))
     believed = (shift < _MOST_SHIFT and 1 / _MOST_GROWTH < growth < _MOST_GROWTH
                 and abs(np.angle(_turn(found))) < _MOST_TILT)
     return found if believed else usual
 
 
-def in_boxes(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Points (T, 4, 2) of faces, from the corners of their boxes (T, 4), in sides of them."""
-    return (points - boxes[:, None, :2]) / (boxes[:, None, 2:] - boxes[:, None, :2])
+def to_box_sides(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Points (…, 4, 2) of faces in pixels, from the corners of their boxes (…, 4) in their sides.
+    """
+    corners, sides = _corners_and_sides(boxes)
+    return (points - corners) / sides
+
+
+def to_pixels(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """The inverse of `to_box_sides`."""
+    corners, sides = _corners_and_sides(boxes)
+    return corners + points * sides
+
+
+def _corners_and_sides(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    corners = boxes[..., None, :2]
+    return corners, boxes[..., None, 2:] - corners
 
 
 def place_of(points: np.ndarray, height: float) -> np.ndarray:

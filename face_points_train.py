@@ -23,6 +23,7 @@ from clips import Clip, DataError
 from dataset import Cache, ClipDataset, Key, generator_sets
 from errors import run_script
 from face_points import MARGIN
+from face_regions import to_crop
 from hparams import HParams, hparams
 from loader import train_loader, validation_loader
 from models import FacePoints
@@ -80,7 +81,7 @@ class PointsDataset(ClipDataset):
         crop = (clip.load_crops(row, row + 1, self.hp.img_size) if self._cache is None
                 else self._cache[key[1]][0][row:row + 1])
         face = augmentation.change_crops(crop, self._margin, POINTS_SIDE, changes)[0]
-        shown = (self._points[key[1]][frame] + MARGIN) / (1 + 2 * MARGIN)
+        shown = to_crop(self._points[key[1]][frame], MARGIN)
         points = augmentation.change_points(shown, self._margin, changes)
         if changes.flip:
             points = points[[1, 0, 3, 2]]

@@ -25,6 +25,16 @@ _LIPS_BLUR = 0.8            # pixels
 _DARKEST = 30               # sum of a pixel's channels under which its hue says little
 
 
+def from_crop(points: np.ndarray, margin: float) -> np.ndarray:
+    """Points in sides of a crop that reaches `margin` beyond a box, in sides of that box."""
+    return points * (1 + 2 * margin) - margin
+
+
+def to_crop(points: np.ndarray, margin: float) -> np.ndarray:
+    """The inverse of `from_crop`."""
+    return (points + margin) / (1 + 2 * margin)
+
+
 @lru_cache(maxsize=1)
 def moving_mask(size: int) -> np.ndarray:
     """(size, size) float32: 1 on mouth and chin, 0 where speech moves nothing."""

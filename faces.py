@@ -10,7 +10,8 @@ import torch
 
 from errors import InputError
 from face_detection import Detector
-from tracking import SAME_FACE_IOU, iou
+from face_regions import POINTS
+from tracking import SAME_FACE_IOU, SCORE, iou
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +19,6 @@ _CUT_SCORE = 27.0           # PySceneDetect's default threshold for a content cu
 _THUMBNAIL = 128            # long side in pixels at which shots are compared
 _SEARCH_EVERY = 12          # frames for which a tracking detector may do without a full search
 _SEARCH_EMPTY_EVERY = 4     # and the same where no face is seen
-_SCORE = 4      # the column of boxes
 _NO_FACES = np.zeros((0, 5), np.float32)
 
 
@@ -66,15 +66,16 @@ def detect_faces(frames: Iterable[np.ndarray], detector: Detector, *, det_size: 
             previous = thumbnail
         found = tracker.follow(images, cuts) if tracker else _detect_batch(images, detector)
         if finder:
-            found = [np.hstack([boxes, finder.find(image, boxes).reshape(-1, 8)])
+            found = [np.hstack([boxes, finder.find(image, boxes).reshape(-1, POINTS.size)])
                      for image, boxes in zip(images, found, strict=True)]
         for boxes, is_cut in zip(found, cuts, strict=True):
             yield FrameFaces(_enlarged(boxes, scale), is_cut)
 
 
 def _enlarged(boxes: np.ndarray, scale: float) -> np.ndarray:
-    is_score = np.arange(boxes.shape[1]) == _SCORE
-    return np.where(is_score, boxes, boxes / np.float32(scale))
+    enlarged = boxes / np.float32(scale)
+    enlarged[:, SCORE] = boxes[:, SCORE]
+    return enlarged
 
 
 def search_size(frame_size: tuple[int, int], det_size: int) -> tuple[int, int]:
@@ -183,12 +184,17 @@ def pad_boxes(boxes: np.ndarray, pads: Sequence[int], frame_size: tuple[int, int
 def crop_face(frame: np.ndarray, place: Place, size: int = 96) -> np.ndarray:
     """What is at a place of a (H, W, 3) frame as (size, size, 3), bilinear; beyond the frame its
     edge is repeated."""
-    if isinstance(place, np.ndarray):
+    if is_turned(place):
         return cv2.warpAffine(frame, pixel_map(place, size), (size, size),
                               flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                               borderMode=cv2.BORDER_REPLICATE)
     x1, y1, x2, y2 = place
     return cv2.resize(frame[y1:y2, x1:x2], (size, size))
+
+
+def is_turned(place: Place) -> bool:
+    """Whether a place is an affine map, not a box."""
+    return np.ndim(place) == 2
 
 
 def pixel_map(place: np.ndarray, size: int) -> np.ndarray:

@@ -73,7 +73,6 @@ def lip_sync(face: "str | Path | FaceSource", audio: str | Path,
     from distributed import choose_device
     from face_detection import load_detector
     from face_source import FaceSource, open_source
-    from face_points import PointFinder
     from generator import LipGenerator, own_weights
     from pipeline import Stopwatch, face_places, find_faces, render
 
@@ -109,8 +108,7 @@ def lip_sync(face: "str | Path | FaceSource", audio: str | Path,
                         source.crop, source.still is not None, aligned)
             detections = find_faces(
                 source, n_frames, detector, det_size=det_size, batch_size=face_det_batch_size,
-                finder=PointFinder() if aligned else None,
-                cache=DetectionCache(cache_dir, source.path, str(settings)), clock=clock,
+                aligned=aligned, cache=DetectionCache(cache_dir, source.path, str(settings)), clock=clock,
                 progress=progress)
             places = face_places(detections, source, select=face_select,
                                  pads=_PADS if pads is None else pads, smooth=not nosmooth,

@@ -18,7 +18,7 @@ from atomic_file import whole_file
 from clip_record import crop_margin
 from errors import InputError, run_script
 from face_mesh import face_meshes, map_videos
-from face_regions import POINTS, POINTS_FILE
+from face_regions import POINTS, POINTS_FILE, from_crop
 from flag_types import whole_number
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def measure(clip: Path, every: int, margin: float) -> str | None:
     points = np.full((numbers[-1] + 1, *POINTS.shape), np.nan, np.float32)
     for row, mesh in zip(numbers[::every], meshes, strict=True):
         seen = np.stack([mesh[point, :2].mean(0) for point in _OF_POINTS])
-        points[row] = seen / _SIDE * (1 + 2 * margin) - margin
+        points[row] = from_crop(seen / _SIDE, margin)
     with whole_file(clip / POINTS_FILE) as file:
         np.save(file, points)
     return None

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 
 from face_regions import find_lips, moving_mask, skin_mask
-from faces import Place, crop_face, pixel_map
+from faces import Place, crop_face, is_turned, pixel_map
 
 Blend = Literal["feather", "none"]
 
@@ -25,15 +25,12 @@ def paste_face(frame: np.ndarray, face: np.ndarray, place: Place,
     frame's colours (`match_tint`, `match_lips`), as sharp as what is around them
     (`match_sharpness`) and without made-up shadows (`match_range`).
     """
-    if blend == "none":
-        mask = np.ones(face.shape[:2], np.float32)
-    else:
+    if blend == "feather":
         original = crop_face(frame, place, len(face))
         for match in (match_tint, match_lips, match_sharpness, match_range):
             face = match(face, original)
-        mask = moving_mask(len(face))
-    if isinstance(place, np.ndarray):
-        _blend_turned(frame, face, mask, place)
+    if is_turned(place):
+        _paste_turned(frame, face, place, blend)
         return
     x1, y1, x2, y2 = place
     size = x2 - x1, y2 - y1
@@ -42,14 +39,13 @@ def paste_face(frame: np.ndarray, face: np.ndarray, place: Place,
         region[:] = cv2.resize(face, size)
         return
     drawn = cv2.resize(face, size, interpolation=cv2.INTER_CUBIC)
-    moving = cv2.resize(mask, size)
+    moving = cv2.resize(moving_mask(len(face)), size)
     top = size[1] // 2
     region[top:] = cv2.blendLinear(drawn[top:], region[top:], moving[top:], 1 - moving[top:])
 
 
-def _blend_turned(frame: np.ndarray, face: np.ndarray, mask: np.ndarray,
-                  place: np.ndarray) -> None:
-    """Blend a face (S, S, 3) by a mask (S, S) into a place that is no box, in place."""
+def _paste_turned(frame: np.ndarray, face: np.ndarray, place: np.ndarray, blend: Blend) -> None:
+    mask = np.ones(face.shape[:2], np.float32) if blend == "none" else moving_mask(len(face))
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     to_frame = pixel_map(place, len(face))
     corners = np.array([[x, y, 1] for x in (columns[0] - 1, columns[-1] + 1)

@@ -13,10 +13,9 @@ from tqdm import tqdm
 from detection_cache import DetectionCache
 from face_detection import Detector
 from face_source import FaceSource
-from face_points import in_boxes, place_of
+from face_points import PointFinder, place_of, to_box_sides, to_pixels
 from face_regions import POINTS
-from faces import (FrameFaces, Place, PointFinder, crop_face, detect_faces, pad_boxes,
-                   search_size)
+from faces import FrameFaces, Place, crop_face, detect_faces, pad_boxes, search_size
 from generator import LipGenerator, PendingFaces
 from paste import Blend, paste_face
 from prefetch import prefetch
@@ -57,10 +56,10 @@ class Stopwatch:
 
 
 def find_faces(source: FaceSource, n_frames: int, detector: Detector, *, det_size: int,
-               batch_size: int, finder: PointFinder | None, cache: DetectionCache,
-               clock: Stopwatch, progress: bool) -> list[FrameFaces]:
+               batch_size: int, aligned: bool, cache: DetectionCache, clock: Stopwatch,
+               progress: bool) -> list[FrameFaces]:
     """The faces of the source's first `n_frames` frames, or of all where it has fewer, with their
-    points where there is a finder."""
+    points if they are to be `aligned`."""
     cached = cache.load(n_frames)
     if cached is not None:
         return cached
@@ -68,7 +67,7 @@ def find_faces(source: FaceSource, n_frames: int, detector: Detector, *, det_siz
     frames = prefetch(clock.each("decode", islice(small, n_frames)), _FRAMES_AHEAD)
     with closing(frames):
         found = detect_faces(frames, detector, det_size=det_size, batch_size=batch_size,
-                             frame_size=source.size, finder=finder)
+                             frame_size=source.size, finder=PointFinder() if aligned else None)
         detections = list(tqdm(clock.each("find faces", found), "find faces", unit="frame",
                                total=min(n_frames, source.length or n_frames),
                                disable=not progress))
@@ -90,12 +89,12 @@ def face_places(detections: Sequence[FrameFaces], source: FaceSource, *, select:
         return [None if np.isnan(box[0]) else tuple(np.rint(box).astype(int).tolist())
                 for box in boxes]
     # A mouth that speaks moves its points: a crop that moved with them would tell how it is held.
-    points = in_boxes(path[:, 4:].reshape(-1, *POINTS.shape), path[:, :4])
+    points = to_box_sides(path[:, 4:].reshape(-1, *POINTS.shape), path[:, :4])
     held = smooth_boxes(points.reshape(len(points), -1), cuts,
                         window=1 + 2 * round(STEADY_SECONDS * source.fps))
-    return [None if np.isnan(own).any() else
-            place_of(box[:2] + (box[2:] - box[:2]) * own.reshape(POINTS.shape), box[3] - box[1])
-            for own, box in zip(held, boxes, strict=True)]
+    points = to_pixels(held.reshape(points.shape), boxes)
+    return [None if np.isnan(own).any() else place_of(own, box[3] - box[1])
+            for own, box in zip(points, boxes, strict=True)]
 
 
 class _Job(NamedTuple):

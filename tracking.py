@@ -7,7 +7,7 @@ import numpy as np
 
 FaceSelect = Literal["largest", "best", "left", "right", "center"]
 
-_SCORE = 4              # column
+SCORE = 4               # its column in boxes
 SAME_FACE_IOU = 0.3     # boxes of consecutive frames that overlap so much are one face
 
 
@@ -51,7 +51,7 @@ def follow(detections: Sequence[np.ndarray], cuts: Sequence[bool], *, select: Fa
                 chosen.append(track)
         for track in chosen:
             for frame, box in track.boxes.items():
-                path[frame] = np.delete(box, _SCORE)
+                path[frame] = np.delete(box, SCORE)
         _bridge(path[start:end], max_gap)
     return path
 

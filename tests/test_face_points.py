@@ -195,7 +195,8 @@ def test_a_head_that_tilts_slowly_is_followed_but_not_over_a_cut():
     followed = places(STILL, POINTS.mean(0) + turned / [90, 120])
     np.testing.assert_allclose(np.arctan2(followed[:, 1, 0], followed[:, 0, 0])[30:170],
                                tilt[30:170], atol=0.005)
-    cut = np.concatenate([USUAL[:100], POINTS.mean(0) + np.tile(turned[-1] / [90, 120], (100, 1, 1))])
+    tilted = POINTS.mean(0) + turned[-1] / [90, 120]
+    cut = np.concatenate([USUAL[:100], np.tile(tilted, (100, 1, 1))])
     after = places(STILL, cut, cut=100)
     angles = np.rad2deg(np.arctan2(after[:, 1, 0], after[:, 0, 0]))
     np.testing.assert_allclose(angles, np.repeat([0, 20], 100), atol=0.1)

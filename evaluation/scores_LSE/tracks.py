@@ -64,8 +64,7 @@ def loose_crop(frame: np.ndarray, track: FaceTrack, i: int) -> np.ndarray:
 def tight_crop(frame: np.ndarray, track: FaceTrack, i: int) -> np.ndarray:
     """The expert's view of frame `i` of a track: (96, 96, 3) uint8, the detector's box."""
     height, width = frame.shape[:2]
-    box = np.clip(track.tight[i], 0, [width, height, width, height])
-    return crop_face(frame, tuple(box.tolist()))
+    return crop_face(frame, np.clip(track.tight[i], 0, [width, height, width, height]))
 
 
 def find_tracks(detections: Sequence[np.ndarray], shots: Sequence[tuple[int, int]], *,
