@@ -174,7 +174,7 @@ def _save_sound(folder: Path, sound: np.ndarray, first: int, stop: int, offset: 
     if offset is not None:
         if offset.confidence < settings.min_confidence:
             raise ClipError("sync confidence below --min_confidence")
-        first += offset.frames * SAMPLES_PER_FRAME
+        first += round(offset.frames * SAMPLES_PER_FRAME)
     path = folder / "audio.wav"
     audio.save_wav(cut_sound(sound, first, length), path)
     # Of the wave as saved, so that a spectrogram made again from it is the same.

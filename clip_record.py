@@ -30,7 +30,7 @@ class ClipRecord:
     first_frame: int
     frames: int
     faces: int
-    offset: int | None = None
+    offset: float | None = None
     confidence: float | None = None
 
 

@@ -39,10 +39,10 @@ log = logging.getLogger(__name__)
 
 
 class SyncOffset(NamedTuple):
-    """frames: how late the sound is (negative: early). confidence: how much nearer mouth and sound
-    are at this shift than at the median one, in cosine, 0 … 1."""
+    """frames: how late the sound is (negative: early), to a tenth. confidence: how much nearer
+    mouth and sound are at this shift than at the median one, in cosine, 0 … 1."""
 
-    frames: int
+    frames: float
     confidence: float
 
 
@@ -130,15 +130,22 @@ def offset_distances(mouths: np.ndarray, starts: np.ndarray, sounds: np.ndarray,
 
 
 def best_offset(distances: np.ndarray) -> SyncOffset:
-    """The shift of the least of (2·max_shift + 1,) distances."""
+    """The shift of the least of (2·max_shift + 1,) distances, between frames by the parabola
+    through it and its neighbours: video and sound of a clip may have been cut at either's own
+    steps."""
     best = int(np.argmin(distances))
-    return SyncOffset(best - len(distances) // 2, float(np.median(distances) - distances[best]))
+    shift = best - len(distances) // 2
+    if 0 < best < len(distances) - 1:
+        before, least, after = distances[best - 1:best + 2]
+        bend = before - 2 * least + after
+        shift += (before - after) / (2 * bend) if bend > 0 else 0.0
+    return SyncOffset(round(float(shift), 1) + 0.0, float(np.median(distances) - distances[best]))
 
 
 def csv_fields(offset: SyncOffset, min_confidence: float) -> str:
-    """offset,confidence,kept"""
+    """As CSV_HEADER has them after the clip's name."""
     kept = "yes" if offset.confidence >= min_confidence else "no"
-    return f"{offset.frames},{offset.confidence:.4f},{kept}"
+    return f"{offset.frames:.1f},{offset.confidence:.4f},{kept}"
 
 
 def summary(offsets: Sequence[SyncOffset], min_confidence: float) -> str:
@@ -146,9 +153,10 @@ def summary(offsets: Sequence[SyncOffset], min_confidence: float) -> str:
     sure = [offset.frames for offset in offsets if offset.confidence >= min_confidence]
     if not sure:
         return f"no offset of {len(offsets)} clips is certain (confidence ≥ {min_confidence})"
-    common = ", ".join(f"{frames:+d}: {n}" for frames, n in Counter(sure).most_common(5))
+    common = ", ".join(f"{frames:+d}: {n}" for frames, n
+                       in Counter(map(round, sure)).most_common(5))
     return (f"{len(sure)} of {len(offsets)} clips with confidence ≥ {min_confidence}; median "
-            f"offset {np.median(sure):+.0f} frames, {np.mean(np.abs(sure) <= 1):.0%} within ±1; "
+            f"offset {np.median(sure):+.1f} frames, {np.mean(np.abs(sure) <= 1):.0%} within ±1; "
             f"most common {common}")
 
 

@@ -155,7 +155,7 @@ def test_sync_correction_writes_the_offsets(videos, tmp_path, monkeypatch):
     for line in lines[1:]:
         name, offset, confidence, kept = line.split(",")
         record = json.loads((here / name / "clip.json").read_text())
-        assert record["offset"] == int(offset) and kept == "yes"
+        assert record["offset"] == float(offset) and kept == "yes"
         assert record["confidence"] == pytest.approx(float(confidence), abs=1e-4)
 
 

@@ -101,8 +101,22 @@ def test_distances_are_means_with_the_median_where_there_is_no_sound():
                                expected)
 
 
+@pytest.mark.parametrize("true", [-2.0, -1.3, -0.5, 0.2, 0.8])
+def test_an_offset_lies_between_frames(true):
+    """A parabola's own least point, from its values at whole shifts."""
+    shifts = np.arange(-4, 5)
+    assert best_offset(0.3 + 0.02 * (shifts - true) ** 2).frames == pytest.approx(true)
+
+
+@pytest.mark.parametrize("distances, frames", [
+    ([0.2, 0.7, 0.8, 0.8, 0.9], -2), ([0.9, 0.8, 0.8, 0.7, 0.2], 2), ([0.5] * 5, -2),
+    ([0.9, 0.3, 0.3, 0.3, 0.9], -0.5)])
+def test_an_offset_stays_within_the_shifts(distances, frames):
+    assert best_offset(np.array(distances)).frames == frames
+
+
 def test_confidence_is_the_median_minus_the_least():
-    offset = best_offset(np.array([0.9, 0.75, 0.2, 0.7, 0.8]))
+    offset = best_offset(np.array([0.9, 0.75, 0.2, 0.75, 0.8]))
     assert offset.frames == 0
     assert offset.confidence == pytest.approx(0.75 - 0.2)
 
