@@ -136,9 +136,10 @@ def best_offset(distances: np.ndarray) -> SyncOffset:
     best = int(np.argmin(distances))
     shift = best - len(distances) // 2
     if 0 < best < len(distances) - 1:
+        # before > least, since argmin takes the first of equals.
         before, least, after = distances[best - 1:best + 2]
-        bend = before - 2 * least + after
-        shift += (before - after) / (2 * bend) if bend > 0 else 0.0
+        shift += (before - after) / (2 * (before - 2 * least + after))
+    # Adding 0 makes −0 a plain 0, in offsets.csv too.
     return SyncOffset(round(float(shift), 1) + 0.0, float(np.median(distances) - distances[best]))
 
 
