@@ -41,7 +41,8 @@ class DetectionCache:
                 whole_video = bool(entry["whole_video"])
             if (not len(counts) or counts.shape != cuts.shape
                     or len(boxes) != counts.sum()
-                    or boxes.shape[1:] not in ((5,), (5 + POINTS.size,)) or not np.isfinite(boxes).all()):
+                    or boxes.shape[1:] not in ((5,), (5 + POINTS.size,))
+                    or not np.isfinite(boxes).all()):
                 raise ValueError("its arrays are no faces of so many frames")
         except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
             log.warning("face cache entry %s is damaged (%s): searching again", self._path, error)

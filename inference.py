@@ -108,8 +108,8 @@ def lip_sync(face: "str | Path | FaceSource", audio: str | Path,
                         source.crop, source.still is not None, aligned)
             detections = find_faces(
                 source, n_frames, detector, det_size=det_size, batch_size=face_det_batch_size,
-                aligned=aligned, cache=DetectionCache(cache_dir, source.path, str(settings)), clock=clock,
-                progress=progress)
+                aligned=aligned, cache=DetectionCache(cache_dir, source.path, str(settings)),
+                clock=clock, progress=progress)
             places = face_places(detections, source, select=face_select,
                                  pads=_PADS if pads is None else pads, smooth=not nosmooth,
                                  aligned=aligned)

@@ -241,8 +241,8 @@ def test_sync_correction_moves_the_sound(tmp_path, monkeypatch, frames):
 
 def test_sync_correction_moves_the_sound_by_less_than_a_frame(tmp_path, monkeypatch):
     monkeypatch.setattr(clip_maker, "measure_offset", lambda *_: SyncOffset(-0.3, 0.5))
-    sound = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 20 * 640)).astype(np.float32)
-    video = make_clip(tmp_path / "v.mkv", two_shots()[:20], sound=sound)
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 20 * SAMPLES_PER_FRAME))
+    video = make_clip(tmp_path / "v.mkv", two_shots()[:20], sound=np.float32(sound))
     made = make(video, tmp_path / "v", expert="any")
     wav = audio.load_wav(tmp_path / "v" / "audio.wav")
     np.testing.assert_allclose(wav[192:], sound[0, :-192], atol=1e-3)
