@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from clips import box_of
-from face_regions import MOUTH, find_lips, from_point, outside_ellipse
+from face_regions import ALIGNED_MOUTH, MOUTH, find_lips, from_point, outside_ellipse
 from hparams import HParams
 
 _MEL_PER_DB = 0.08      # the mel's range of 8 spans 100 dB
@@ -100,15 +100,23 @@ def draw(hp: HParams, rng: np.random.Generator) -> Augmentation:
         smile=max(0.0, rng.uniform(-hp.smile, hp.smile)) if hp.smile else 0.0)
 
 
-def change_crops(crops: np.ndarray, margin: float, size: int,
-                 augmentation: Augmentation = NONE) -> np.ndarray:
+def change_crops(crops: np.ndarray, margin: float, size: int, augmentation: Augmentation = NONE,
+                 place: np.ndarray | None = None) -> np.ndarray:
     """(T, S, S, 3) uint8 crops, BGR, with `margin` box sides around the box on every side, to the
-    (T, size, size, 3) uint8 crops of the box itself, or of the changed box, with changed looks."""
+    (T, size, size, 3) uint8 crops of the box itself, or of the changed box, with changed looks.
+
+    place: (2, 3) affine map of x, y and 1, in sides of an aligned crop, to box sides. What was
+    drawn then turns, grows and bends this crop about the mouth, which stays at ALIGNED_MOUTH."""
     out = np.empty((len(crops), size, size, 3), np.uint8)
-    if augmentation.warp is not None or augmentation.turn or augmentation.smile:
-        to_stored = _output_to_stored(crops.shape[1], margin, size, augmentation)
-        points = _bent_points(size, augmentation) @ to_stored[:, :2].T + to_stored[:, 2]
-        points = points.astype(np.float32)
+    if (place is not None or augmentation.warp is not None or augmentation.turn
+            or augmentation.smile):
+        points = _bent_points(size, augmentation, MOUTH if place is None else ALIGNED_MOUTH)
+        if place is None:
+            to_stored = _output_to_stored(crops.shape[1], margin, size, augmentation)
+        else:
+            to_stored = _placed_to_stored(crops.shape[1], margin, size, augmentation, place,
+                                          _at(points, ALIGNED_MOUTH))
+        points = (points @ to_stored[:, :2].T + to_stored[:, 2]).astype(np.float32)
         for frame, crop in zip(out, crops, strict=True):
             cv2.remap(crop, points, None, cv2.INTER_LINEAR, dst=frame,
                       borderMode=cv2.BORDER_REPLICATE)
@@ -238,6 +246,22 @@ def _gain(channels: int, augmentation: Augmentation) -> np.ndarray:
     return np.float32(augmentation.mel_gain + curve)
 
 
+def _placed_to_stored(stored: float, margin: float, size: int, augmentation: Augmentation,
+                      place: np.ndarray, mouth: np.ndarray) -> np.ndarray:
+    """(2, 3) affine map from a pixel of the (size, size) output to one of the stored crop: that
+    with the `place`, grown and turned, so that the pixel `mouth` (x, y) shows ALIGNED_MOUTH."""
+    box_side = stored / (1 + 2 * margin)
+    growth = np.diag(1 + np.array(augmentation.box[2:]))
+    linear = place[:, :2] @ _rotation(augmentation) @ growth * (box_side / size)
+    shown = box_side * (margin + place @ [*ALIGNED_MOUTH, 1]) - 0.5
+    return np.column_stack([linear, shown - linear @ mouth])
+
+
+def _rotation(augmentation: Augmentation) -> np.ndarray:
+    angle = np.deg2rad(augmentation.rotation)
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
 def _output_to_stored(stored: float, margin: float, size: int,
                       augmentation: Augmentation) -> np.ndarray:
     """(2, 3) affine map from a pixel of the (size, size) output to one of the stored crop: the box,
@@ -246,19 +270,17 @@ def _output_to_stored(stored: float, margin: float, size: int,
     dx, dy, *growth = augmentation.box
     sides = np.minimum(box_side * (1 + np.array(growth)), stored)
     corner = np.clip((stored - sides) / 2 + np.array([dx, dy]) * box_side, 0, stored - sides)
-    angle = np.deg2rad(augmentation.rotation)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    linear = turn * (sides / size)
+    linear = _rotation(augmentation) * (sides / size)
     # Pixel i covers i … i+1: its centre is at i + 0.5 in both pictures.
     offset = corner + sides / 2 - linear @ np.full(2, size / 2 - 0.5) - 0.5
     return np.column_stack([linear, offset])
 
 
-def _bent_points(size: int, augmentation: Augmentation) -> np.ndarray:
-    """(size, size, 2) x, y in pixels of where each pixel is taken from."""
+def _bent_points(size: int, augmentation: Augmentation, mouth: Sequence[float]) -> np.ndarray:
+    """(size, size, 2) x, y in pixels of where each pixel is taken from, the mouth being there."""
     points = np.dstack(np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2))
     if augmentation.smile:
-        points += size * _smile(size, augmentation.smile)
+        points += size * _smile(size, augmentation.smile, mouth)
     if augmentation.turn:
         x, _ = from_point(size, _CENTRE)
         points[:, :, 0] += np.float32(size * augmentation.turn) * (0.25 - x ** 2)
@@ -268,10 +290,16 @@ def _bent_points(size: int, augmentation: Augmentation) -> np.ndarray:
     return points
 
 
-def _smile(size: int, amount: float) -> np.ndarray:
+def _at(points: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """(2,) what a map (size, size, 2) holds at x and y in sides, between its pixels' centres."""
+    x, y = np.float32(place) * len(points) - 0.5
+    return cv2.remap(points, np.array([[x]]), np.array([[y]]), cv2.INTER_LINEAR)[0, 0]
+
+
+def _smile(size: int, amount: float, mouth: Sequence[float]) -> np.ndarray:
     """(size, size, 2) float32 x, y by which a pixel lies from where it is taken from, in box sides,
     for a mouth wider by `amount`, with thinner lips and raised corners."""
-    x, y = from_point(size, MOUTH)
+    x, y = from_point(size, mouth)
     reach_x, reach_y = _SMILE_REACH
     near = np.exp(-((x / reach_x) ** 2 + (y / reach_y) ** 2) / 2)
     away = amount * near * np.stack([-x / (1 + amount * near),

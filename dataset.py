@@ -21,6 +21,7 @@ import augmentation
 from audio import MEL_WINDOW, mel_window_start
 from augmentation import Augmentation
 from clips import WINDOW, Clip, DataError, listed_clips, usable_starts
+from face_regions import STEADY_SECONDS, place_in_box
 from hparams import HParams, hparams
 
 Key = tuple[int, int]   # epoch, index
@@ -96,8 +97,10 @@ class ClipDataset(Dataset):
         """(5, 96, 96, 3) uint8 crops of frames start … start+4."""
         return self._changed(index, self._crops(index, start), changes)
 
-    def _changed(self, index: int, crops: np.ndarray, changes: Augmentation) -> np.ndarray:
-        return augmentation.change_crops(crops, self.clips[index].margin, self.hp.img_size, changes)
+    def _changed(self, index: int, crops: np.ndarray, changes: Augmentation,
+                 place: np.ndarray | None = None) -> np.ndarray:
+        return augmentation.change_crops(crops, self.clips[index].margin, self.hp.img_size, changes,
+                                         place)
 
     def _crops(self, index: int, start: int) -> np.ndarray:
         """(5, S, S, 3) uint8: the same frames as they are stored."""
@@ -194,12 +197,17 @@ class Wav2LipDataset(ClipDataset):
         if hp.sample_frames < WINDOW and (hp.syncnet_wt > 0 or hp.sync_loss_target > 0):
             raise DataError(f"hparams: the expert needs {WINDOW} frames: with fewer sample_frames "
                             "set syncnet_wt and sync_loss_target to 0")
+        self._points = [clip.load_points() for clip in self.clips] if hp.align_mouth else []
+        if blind := [clip.folder for clip, points in zip(self.clips, self._points)
+                     if np.isnan(points).all()]:
+            raise DataError(f"{len(blind)} clips without points (first: {blind[0]}): take them "
+                            "off the list")
 
     def __getitem__(self, key: Key) -> Wav2LipSample:
         rng, changes = self._begin(key)
         index = key[1]
         clip = self.clips[index]
-        start = int(rng.choice(self._starts[index]))
+        start = self._start(rng, index)
         reference = self._reference(rng, index, start)
         frames = [start + k for k in range(-self._before, self._after + 1)]
         mels = self._mel_windows(index, [*frames, start], changes)
@@ -208,22 +216,38 @@ class Wav2LipDataset(ClipDataset):
         kept = (np.sort(rng.permutation(WINDOW)[:self.hp.sample_frames]) if self.augment
                 else slice(None))
         target = self._crops(index, start)[kept]
-        gt = _unit_range(self._changed(index, target, changes)).transpose(3, 0, 1, 2)
+        place = self._place(index, start)
+        gt = _unit_range(self._changed(index, target, changes, place)).transpose(3, 0, 1, 2)
         x = np.empty((6, *gt.shape[1:]), np.float32)
         x[:3] = gt
         x[:3, :, gt.shape[2] // 2:] = 0
         seen = self._crops(index, reference)[kept]
         if self.hp.align_reference:
             seen = alignment.lay_on(target, seen, clip.margin)
+        else:
+            place = self._place(index, reference)
         if self.augment and rng.random() < self.hp.cover_mouth:
             seen = augmentation.cover_mouth(seen, clip.margin, rng)
         if self.augment and self.hp.move_chin:
             seen = augmentation.move_chin(seen, clip.margin, self.hp.move_chin, rng)
-        x[3:] = _unit_range(self._changed(index, seen, changes)).transpose(3, 0, 1, 2)
+        x[3:] = _unit_range(self._changed(index, seen, changes, place)).transpose(3, 0, 1, 2)
         return Wav2LipSample(torch.from_numpy(x), torch.from_numpy(told[kept]),
                              torch.from_numpy(mels[WINDOW]),
                              torch.from_numpy(np.ascontiguousarray(gt)),
                              f"{clip.name}@{start}, reference @{reference}")
+
+    def _start(self, rng: np.random.Generator, index: int) -> int:
+        """The first frame of a window to redraw."""
+        return int(rng.choice(self._starts[index]))
+
+    def _place(self, index: int, start: int) -> np.ndarray | None:
+        """With `align_mouth`, where inference would lay the crops of frames start … start+4: (2, 3)
+        map to box sides."""
+        if not self._points:
+            return None
+        points, reach = self._points[index], round(STEADY_SECONDS * self.hp.fps)
+        near = points[max(0, start - reach):start + WINDOW + reach]
+        return place_in_box(np.nanmean(points if np.isnan(near).all() else near, axis=0))
 
     def _told(self, mels: np.ndarray, rng: np.random.Generator, index: int, start: int,
               changes: Augmentation) -> np.ndarray:

@@ -1,9 +1,4 @@
-"""The points of a face, and the crop that has them where a generator expects them.
-
-A box alone tells neither how a head is tilted nor, where it is turned or long, how high in it the
-mouth is. A generator that does not see the mouth of its reference (`Wav2Lip.hide_mouth`) hides a
-fixed part of the crop: the mouth must be there.
-"""
+"""Finds the points of faces, by which crops are laid (`face_regions.place_of`)."""
 from pathlib import Path
 
 import cv2
@@ -11,17 +6,13 @@ import numpy as np
 import torch
 
 import checkpoint
-from face_regions import BOX_ASPECT, POINTS, from_crop
+from face_regions import POINTS, from_crop, turn_of
 from faces import crop_with_margin
 from models import FacePoints
 from models.points import POINTS_SIDE
 
 MARGIN = 0.1    # how far the pictures that FacePoints sees reach beyond the box, in box sides
 WEIGHTS = Path(__file__).parent / "checkpoints" / "face_points.safetensors"
-
-# By which a crop reaches lower than the box, as the published --pads make it: closer to the edge, a
-# chin tells how far the mouth is open.
-_BELOW = 0.04
 
 # A box of a face is not farther off than this: what the network tells is then no face's.
 _MOST_SHIFT = 0.25          # of the points' middle, in heights of the box
@@ -58,7 +49,7 @@ def _in_frame(points: np.ndarray, box: np.ndarray) -> np.ndarray:
     shift = np.linalg.norm(found.mean(0) - usual.mean(0)) / (box[3] - box[1])
     growth = np.linalg.norm(found - found.mean(0)) / np.linalg.norm(usual - usual.mean(0))
     believed = (shift < _MOST_SHIFT and 1 / _MOST_GROWTH < growth < _MOST_GROWTH
-                and abs(np.angle(_turn(found))) < _MOST_TILT)
+                and abs(np.angle(turn_of(found))) < _MOST_TILT)
     return found if believed else usual
 
 
@@ -78,21 +69,3 @@ def to_pixels(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 def _corners_and_sides(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     corners = boxes[..., None, :2]
     return corners, boxes[..., None, 2:] - corners
-
-
-def place_of(points: np.ndarray, height: float) -> np.ndarray:
-    """(2, 3) affine map of x, y and 1, in sides of the crop of an upright face whose box has this
-    height, to where it lies: moved and turned so that POINTS are nearest to the points (4, 2)
-    (Umeyama 1991). The crop reaches lower than the box, by _BELOW."""
-    turn = height * _turn(points)
-    linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]]) @ np.diag([BOX_ASPECT, 1])
-    offset = points.mean(0) - linear @ POINTS.mean(0)
-    return np.column_stack([linear @ np.diag([1, 1 + _BELOW]), offset])
-
-
-def _turn(points: np.ndarray) -> complex:
-    """How the points (4, 2) are turned against POINTS: multiplied by this number of length 1, a
-    plane of complex numbers is."""
-    upright, turned = ((p - p.mean(0)) @ [1, 1j] for p in (POINTS * [BOX_ASPECT, 1], points))
-    turn = np.vdot(upright, turned)
-    return turn / abs(turn)

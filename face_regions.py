@@ -1,4 +1,9 @@
-"""Where in its box the eyes, mouth and chin of a face are, and which pixels are of lips."""
+"""Where in its box the eyes, mouth and chin of a face are, and which pixels are of lips.
+
+A box alone tells neither how a head is tilted nor, where it is turned or long, how high in it the
+mouth is. A generator that does not see the mouth of its reference (`Wav2Lip.hide_mouth`) hides a
+fixed part of the crop: the mouth must be there. `place_of` lays the crop so.
+"""
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,7 +16,13 @@ MOUTH = (0.5, 0.75)         # x and y of its middle, in box sides, as all axes
 # in sides of the cascade's box (its width is BOX_ASPECT of its height); the mean over the train
 # split of LRC-AR and its mirror image.
 POINTS = np.array([[0.2765, 0.311], [0.7235, 0.311], [0.3245, 0.6865], [0.6755, 0.6865]])
+MOUTH_CORNERS = [2, 3]      # of POINTS
 BOX_ASPECT = 0.75
+# By which an aligned crop reaches lower than the box, as the published --pads make it: closer to
+# the edge, a chin tells how far the mouth is open.
+BELOW = 0.04
+ALIGNED_MOUTH = POINTS[MOUTH_CORNERS].mean(0) / [1, 1 + BELOW]  # its middle, in sides of that crop
+STEADY_SECONDS = 1.0        # before and after, over which they are averaged in their box
 POINTS_FILE = "points.npy"  # (N, 4, 2) in a clip's folder: where they are in each frame number
 _MOVING_AXES = (0.39, 0.25)     # half axes of an ellipse about it that holds what speech moves
 _MOVING_EDGE = 1 / 3        # share of them in which it fades
@@ -23,6 +34,29 @@ _LIPS_BORDER = (0.75, 1.25)     # where that begins to fade and is gone
 _LIPS_REDDER = (0.01, 0.06)     # than skin, in shares of the brightness: surely not, surely lips
 _LIPS_BLUR = 0.8            # pixels
 _DARKEST = 30               # sum of a pixel's channels under which its hue says little
+
+
+def place_of(points: np.ndarray, height: float) -> np.ndarray:
+    """(2, 3) affine map of x, y and 1, in sides of the crop of an upright face whose box has this
+    height, to where it lies: turned as the points (4, 2) are against POINTS (Umeyama 1991), with
+    the middle of the mouth at ALIGNED_MOUTH. The crop reaches lower than the box, by BELOW."""
+    turn = height * turn_of(points)
+    linear = (np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
+              @ np.diag([BOX_ASPECT, 1 + BELOW]))
+    return np.column_stack([linear, points[MOUTH_CORNERS].mean(0) - linear @ ALIGNED_MOUTH])
+
+
+def place_in_box(points: np.ndarray) -> np.ndarray:
+    """The same in sides of the box: points (4, 2) and where the crop lies."""
+    return np.diag([1 / BOX_ASPECT, 1]) @ place_of(points * [BOX_ASPECT, 1], 1.0)
+
+
+def turn_of(points: np.ndarray) -> complex:
+    """How the points (4, 2) are turned against POINTS: multiplied by this number of length 1, a
+    plane of complex numbers is."""
+    upright, turned = ((p - p.mean(0)) @ [1, 1j] for p in (POINTS * [BOX_ASPECT, 1], points))
+    turn = np.vdot(upright, turned)
+    return turn / abs(turn)
 
 
 def from_crop(points: np.ndarray, margin: float) -> np.ndarray:

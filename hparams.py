@@ -44,6 +44,8 @@ class HParams:
     reference_candidates: int = 1       # windows to choose a reference from
     syncnet_wt: float = 0.0             # weight of the sync loss until evaluation switches it on
     align_reference: bool = False       # the reference's face laid on the target's, as in inference
+    align_mouth: bool = False           # crops laid by the face's points, as in inference
+    favor_extremes: float = 0.0         # weight of wide open and shut mouths in drawing windows
     gray_critics: bool = False          # the expert and the discriminator see faces without colour
     mouth_wt: float = 0.0               # weight of an L1 of the mouth, beside the face's; 0 = off
     hide_mouth: bool = False            # the generator does not see its reference's mouth

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from detection_cache import DetectionCache
 from face_detection import Detector
 from face_source import FaceSource
-from face_points import PointFinder, place_of, to_box_sides, to_pixels
-from face_regions import POINTS
+from face_points import PointFinder, to_box_sides, to_pixels
+from face_regions import POINTS, STEADY_SECONDS, place_of
 from faces import FrameFaces, Place, crop_face, detect_faces, pad_boxes, search_size
 from generator import LipGenerator, PendingFaces
 from paste import Blend, paste_face
@@ -24,7 +24,6 @@ from tracking import FaceSelect, follow, smooth_boxes
 Item = TypeVar("Item")
 
 MAX_GAP_SECONDS = 0.5   # a face out of sight for no longer is where interpolation puts it
-STEADY_SECONDS = 1.0    # before and after, over which a face's points in its box are averaged
 _FRAMES_AHEAD = 16      # decoded frames that may wait for the face search
 
 

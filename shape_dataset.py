@@ -31,6 +31,15 @@ class ShapeWav2LipDataset(Wav2LipDataset):
         self._shapes = relative_shapes(self.clips)
         self._starts = _seen(self.clips, self._starts, self._shapes, WINDOW)
 
+    def _start(self, rng: np.random.Generator, index: int) -> int:
+        """With `favor_extremes`, windows are drawn in proportion to 1 + that · (opening in their
+        middle, in standard deviations)²."""
+        if not (self.augment and self.hp.favor_extremes):
+            return super()._start(rng, index)
+        starts = self._starts[index]
+        weights = 1 + self.hp.favor_extremes * self._shapes[index][starts + WINDOW // 2, 0] ** 2
+        return int(rng.choice(starts, p=weights / weights.sum()))
+
     def _best(self, index: int, start: int, references: Sequence[int]) -> int:
         """Of references that are laid on the target the one whose mouth is least like it: to copy
         it must not pay."""

@@ -1,4 +1,5 @@
 """Samples are the SPEC's windows, told by clips whose frames and mel frames are numbered."""
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -6,6 +7,7 @@ import torch
 import augmentation
 from clips import DataError, check_clips
 from dataset import GroupedDataset, SyncNetDataset, Wav2LipDataset, Wav2LipSample, decode_clips
+from face_regions import POINTS, POINTS_FILE
 from hparams import hparams
 from numbered_clips import frame_numbers, mel_start, write_clip
 
@@ -22,6 +24,42 @@ def clips(tmp_path_factory):
     write_clip(root / "a/00001", missing=(7, 21))
     write_clip(root / "b/00000", n_frames=20, mel_frames=61)
     return check_clips([root / "a/00000", root / "a/00001", root / "b/00000"], root).clips
+
+
+def write_tilted_face(folder, points):
+    """A clip of crops, margin 0, that show a white spot at each corner of a mouth."""
+    write_clip(folder, size=96)
+    for n in range(30):
+        image = np.zeros((96, 96, 3), np.uint8)
+        for x, y in points[n, 2:]:
+            cv2.circle(image, (round(96 * x - 0.5), round(96 * y - 0.5)), 3, (255, 255, 255), -1)
+        cv2.imwrite(str(folder / f"{n}.jpg"), image)
+
+
+def test_crops_are_laid_by_the_mouth_as_in_inference(tmp_path):
+    """The corners are level, and their middle is where a crop 4 % higher than the box has it."""
+    folder = tmp_path / "a" / "00000"
+    tilt, shift = np.deg2rad(8), np.array([0.05, 0.04])
+    c, s = np.cos(tilt), np.sin(tilt)
+    points = (POINTS * [0.75, 1]) @ np.array([[c, s], [-s, c]]) / [0.75, 1] + shift
+    points = np.tile(points, (30, 1, 1))
+    write_tilted_face(folder, points)
+    points[::2] = np.nan                    # as measured by `--every 2`
+    np.save(folder / POINTS_FILE, points)
+    clips = check_clips([folder], tmp_path).clips
+    for hp in (hparams.override("align_mouth=True"),
+               hparams.override("align_mouth=True,align_reference=True")):
+        sample = Wav2LipDataset(clips, hp)[0, 0]
+        for faces in (sample.gt, sample.x[3:]):
+            spots = np.uint8(faces[0, 2].numpy() > 0.4)
+            _, _, _, centres = cv2.connectedComponentsWithStats(spots)
+            left, right = sorted(centres[1:].tolist())
+            assert left[1] == pytest.approx(right[1], abs=0.7)
+            middle = (np.array(left) + right) / 2 + 0.5
+            np.testing.assert_allclose(middle, [48, 0.6865 / 1.04 * 96], atol=0.7)
+    np.save(folder / POINTS_FILE, np.full((30, 4, 2), np.nan))
+    with pytest.raises(DataError, match="1 clips without points"):
+        Wav2LipDataset(clips, hparams.override("align_mouth=True"))
 
 
 def mouth_frames(mouths: torch.Tensor) -> list[int]:

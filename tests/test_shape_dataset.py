@@ -101,6 +101,27 @@ def test_fewer_frames_are_refused_where_the_expert_is_asked(clips):
             ShapeWav2LipDataset(clips, hparams.override(wish))
 
 
+def test_wide_open_and_shut_mouths_are_drawn_as_often_as_asked(clips):
+    """1 + 0.5·z² of the opening in the middle of each window, in shares of their sum."""
+    hp = hparams.override("favor_extremes=0.5")
+    openings = np.full(30, 0.1)
+    openings[[8, 20]] = 0.5, -0.2
+    shapes = np.tile(openings[:, None], (1, 7))
+    np.save(clips[0].folder / SHAPE_FILE, shapes)
+    dataset = ShapeWav2LipDataset(clips, hp, augment=True)
+    drawn = [int(dataset[epoch, 0].name.split("@")[1].split(",")[0]) for epoch in range(1500)]
+    starts = np.unique(drawn)
+    weights = 1 + 0.5 * ((openings[starts + 2] - MEAN_OPENING) / SHAPE["opening"]) ** 2
+    expected = weights / weights.sum()
+    assert {6, 18} <= set(starts)
+    for start in (6, 18, 12):
+        share = float(expected[starts == start][0])
+        assert np.mean(np.equal(drawn, start)) == pytest.approx(share, abs=0.03)
+    even = ShapeWav2LipDataset(clips, hp)
+    assert np.mean([even[epoch, 0].name.split("@")[1].split(",")[0] == "6"
+                    for epoch in range(300)]) < 0.15
+
+
 def test_sound_and_shape_belong_together_as_in_inference(clips):
     dataset = SoundShapeDataset(clips, hparams.override("grouped_windows=6"))
     seen = set()
