@@ -4,7 +4,8 @@
         --generator_checkpoint_path shaped/checkpoint_step000004000.pth
 
 takes a generator that wav2lip_train.py or hq_wav2lip_train.py trained with `mouth_shapes=True`, and
-writes wav2lip.pth into the checkpoint folder. Not in the paper; models/shapes.py says why.
+writes wav2lip.pth into the checkpoint folder. Not in the paper; models/shapes.py says why. Shapes
+told from a sound vary less than mouths do: hearing_generator.py makes them vary as much.
 
 With --spoken_root it learns from speech without a video too, whose phones are known (visemes.py):
 few minutes of real mouths hardly teach that those of p, b and m meet.
@@ -84,8 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                          f"{args.generator_checkpoint_path} of {drawer.width:g}: not alike")
     train_on_shapes(
         network, train_set, val_set, hp.grouped_clips, sounds_and_shapes, args, ranks, stop,
-        lambda folder: folder.save_weights("wav2lip.pth", hearing(
-            drawer, network, hp.shape_gain, hp.shape_opening)),
+        lambda folder: folder.save_weights("wav2lip.pth", hearing(drawer, network)),
         taught_by(args, ranks) if args.teacher_checkpoint_path else None)
     distributed.stop()
 

@@ -52,8 +52,6 @@ class HParams:
     mouth_shapes: bool = False          # the generator is told the mouth's shape, not the sound
     shape_noise: float = 0.0            # standard deviation of noise on these shapes
     mouth_lead: int = 0                 # frames that the data's mouths are ahead of their sound
-    shape_gain: float = 1.0             # on shapes told from sound, which vary less than mouths do
-    shape_opening: float = 0.0          # away from the shut mouth, by its distance from the mean
     sample_frames: int = 5              # frames to learn from in a window; the expert needs 5
     disc_wt: float = 0.07               # weight of the visual-quality loss
     feature_wt: float = 0.0             # weight of the discriminator's features beside it; 0 = off

@@ -29,6 +29,9 @@ _MEAN_PER_NOSE = np.array([0, 0.54, 1.03, 1.55, 1.55, 1.26, 0])
 # A mouth with its lips together, as `relative` has it: the mean over the 2 % of frames, of the same
 # clips, whose lips are least apart.
 SHUT = np.array([-1.85, 0.34, 0.55, -0.97, -0.24, -0.31, -0.96], np.float32)
+# What each part of 1 % of the frames of these clips is below or above.
+_LEAST = np.array([-1.9, -3.6, -2.5, -2.5, -2.4, -2.6, -2.3], np.float32)
+_GREATEST = np.array([2.4, 2.4, 3.5, 3.2, 3.3, 3.5, 3.4], np.float32)
 
 # Points of the mesh on bones of the upper face: none moves with the mouth.
 _LEFT = [33, 133, 127, 234, 109]        # of the picture
@@ -108,3 +111,14 @@ def thinned(shapes: np.ndarray, factor: float) -> np.ndarray:
     spread = SHAPE["opening"]
     opening = (shapes[:, 0] * spread + _MEAN_OPENING) / np.sqrt(factor)
     return np.column_stack([(opening - _MEAN_OPENING) / spread, shapes[:, 1:]]).astype(np.float32)
+
+
+def emphasized(shapes: np.ndarray, gain: np.ndarray | float, opening: float) -> np.ndarray:
+    """The shapes (N, 7), as `relative` gives them, times `gain` (one, or one for each part), and
+    moved away from the shut mouth by `opening` times what that is from the mean."""
+    return gain * shapes - np.float32(opening) * SHUT
+
+
+def bounded(shapes: np.ndarray) -> np.ndarray:
+    """The shapes (N, 7), as `relative` gives them, with no part beyond what real mouths do."""
+    return np.clip(shapes, _LEAST, _GREATEST)

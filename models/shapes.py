@@ -8,12 +8,10 @@ A generator that does not see its reference's mouth cannot know where exactly th
 asks it for the mean of all places, where they never part. A frozen expert that reads the shape
 wherever it lies asks for lips that part.
 """
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-
-from mouth_shape import SHUT
 
 from .conv import Conv2d, audio_encoder, channel_scale, lower_half, residual
 from .wav2lip import Wav2Lip
@@ -112,11 +110,8 @@ class SoundToShape(nn.Module):
         return self.head(self.trunk(mels).flatten(1))
 
 
-def hearing(generator: ShapeWav2Lip, ear: SoundToShape, gain: float | Sequence[float] = 1.0,
-            opening: float = 0.0) -> Wav2Lip:
-    """The Wav2Lip that draws, for a sound, what `generator` draws for `gain` times the shape that
-    `ear` tells, moved away from the shut mouth by `opening` times what that one is from the mean.
-    gain: one for all, or one for each of the 7 parts of a shape.
+def hearing(generator: ShapeWav2Lip, ear: SoundToShape) -> Wav2Lip:
+    """The Wav2Lip that draws, for a sound, what `generator` draws for the shape that `ear` tells.
     ValueError unless both are of one width.
 
     Two linear maps in a row, sound to shape and shape to embedding, are one: the last layer of the
@@ -132,11 +127,9 @@ def hearing(generator: ShapeWav2Lip, ear: SoundToShape, gain: float | Sequence[f
     whole.load_state_dict(state, strict=False)
     whole.audio_encoder[:-1].load_state_dict(ear.trunk.state_dict())
     told, heard = generator.audio_encoder.linear, ear.head
-    gain = torch.as_tensor(gain)
     convolution, norm = whole.audio_encoder[-1].conv_block
     with torch.no_grad():
-        convolution.weight.copy_((gain * told.weight @ heard.weight.cpu())[:, :, None, None])
-        shape = gain * heard.bias.cpu() - opening * torch.from_numpy(SHUT)
-        convolution.bias.copy_(told.weight @ shape + told.bias)
+        convolution.weight.copy_((told.weight @ heard.weight.cpu())[:, :, None, None])
+        convolution.bias.copy_(told.weight @ heard.bias.cpu() + told.bias)
         norm.weight.fill_((1 + norm.eps) ** 0.5)
     return whole.eval()

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = {"preprocess", "measure_mouths", "measure_points", "face_points_train", "color_syncnet_train", "wav2lip_train",
-           "hq_wav2lip_train", "audio_encoder_train", "shape_expert_train", "festival_speech",
-           "still_videos", "varied_heads", "inference"}
+SCRIPTS = {"preprocess", "measure_mouths", "measure_points", "face_points_train",
+           "color_syncnet_train", "wav2lip_train", "hq_wav2lip_train", "audio_encoder_train",
+           "hearing_generator", "shape_expert_train", "festival_speech", "still_videos",
+           "varied_heads", "inference"}
 FLOORS = [      # what a module may import of the project lies in a row above its own
     {"hparams", "errors", "atomic_file", "prefetch", "tracking", "torchscript", "flag_types",
      "mouth_shape", "face_regions"},
