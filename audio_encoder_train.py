@@ -24,7 +24,7 @@ import checkpoint
 import distributed
 from clips import listed_clips
 from distributed import Ranks
-from errors import InputError, run_script
+from errors import run_script
 from models import ShapeWav2Lip, SoundToShape, hearing
 from precision import Arithmetic
 from shape_dataset import SoundShapeDataset, SoundShapeSample, load_utterances
@@ -80,9 +80,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not args.checkpoint_path:
         args.width = drawer.width
     network = load_or_make(SoundToShape, args, args.checkpoint_path)
-    if network.width != drawer.width:
-        raise InputError(f"{args.checkpoint_path} is of width {network.width:g}, "
-                         f"{args.generator_checkpoint_path} of {drawer.width:g}: not alike")
+    checkpoint.require_same_width(network, args.checkpoint_path,
+                                  drawer, args.generator_checkpoint_path)
     train_on_shapes(
         network, train_set, val_set, hp.grouped_clips, sounds_and_shapes, args, ranks, stop,
         lambda folder: folder.save_weights("wav2lip.pth", hearing(drawer, network)),

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from clips import box_of
-from face_regions import ALIGNED_MOUTH, MOUTH, find_lips, from_point, outside_ellipse
+from face_regions import ALIGNED_MOUTH, MOUTH, find_lips, from_point, outside_ellipse, to_crop
 from hparams import HParams
 
 _MEL_PER_DB = 0.08      # the mel's range of 8 spans 100 dB
@@ -253,7 +253,7 @@ def _placed_to_stored(stored: float, margin: float, size: int, augmentation: Aug
     box_side = stored / (1 + 2 * margin)
     growth = np.diag(1 + np.array(augmentation.box[2:]))
     linear = place[:, :2] @ _rotation(augmentation) @ growth * (box_side / size)
-    shown = box_side * (margin + place @ [*ALIGNED_MOUTH, 1]) - 0.5
+    shown = stored * to_crop(place @ [*ALIGNED_MOUTH, 1], margin) - 0.5
     return np.column_stack([linear, shown - linear @ mouth])
 
 

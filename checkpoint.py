@@ -122,6 +122,14 @@ def build_model(weights: Mapping[str, Tensor], model_class: type[Model], path: s
                               f"({reason}): it comes from a changed network") from None
 
 
+def require_same_width(network: nn.Module, path: str | Path, other: nn.Module,
+                       other_path: str | Path) -> None:
+    """CheckpointError unless two networks of `models` are of one width."""
+    if network.width != other.width:
+        raise CheckpointError(f"{path} is of width {network.width:g}, {other_path} of "
+                              f"{other.width:g}: not alike")
+
+
 def _refuse_what_is_no_weight_file(path: Path) -> None:
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder: name the weight file in it")

@@ -148,6 +148,13 @@ class ClipCheck:
         return f"{line}; left out: {', '.join(reasons)}" if reasons else line
 
 
+def require_all(clips: Sequence[Clip], usable: Sequence[bool], lacking: str) -> None:
+    """DataError if some of the clips are not usable: it counts them and names the first."""
+    if blind := [clip.folder for clip, use in zip(clips, usable, strict=True) if not use]:
+        raise DataError(f"{len(blind)} clips without {lacking} (first: {blind[0]}): take them off "
+                        "the list")
+
+
 def stored_side(size: int, margin: float) -> int:
     return round(size * (1 + 2 * margin))
 

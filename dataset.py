@@ -20,7 +20,7 @@ import alignment
 import augmentation
 from audio import MEL_WINDOW, mel_window_start
 from augmentation import Augmentation
-from clips import WINDOW, Clip, DataError, listed_clips, usable_starts
+from clips import WINDOW, Clip, DataError, listed_clips, require_all, usable_starts
 from face_regions import STEADY_SECONDS, place_in_box
 from hparams import HParams, hparams
 
@@ -198,10 +198,8 @@ class Wav2LipDataset(ClipDataset):
             raise DataError(f"hparams: the expert needs {WINDOW} frames: with fewer sample_frames "
                             "set syncnet_wt and sync_loss_target to 0")
         self._points = [clip.load_points() for clip in self.clips] if hp.align_mouth else []
-        if blind := [clip.folder for clip, points in zip(self.clips, self._points)
-                     if np.isnan(points).all()]:
-            raise DataError(f"{len(blind)} clips without points (first: {blind[0]}): take them "
-                            "off the list")
+        if self._points:
+            require_all(self.clips, [not np.isnan(own).all() for own in self._points], "points")
 
     def __getitem__(self, key: Key) -> Wav2LipSample:
         rng, changes = self._begin(key)

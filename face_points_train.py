@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 import augmentation
 import distributed
-from clips import Clip, DataError
+from clips import Clip, DataError, require_all
 from dataset import Cache, ClipDataset, Key, generator_sets
 from errors import run_script
 from face_points import MARGIN
@@ -68,10 +68,7 @@ class PointsDataset(ClipDataset):
         self._measured = [[row for row, frame in enumerate(clip.frames)
                            if np.isfinite(points[frame]).all()]
                           for clip, points in zip(self.clips, self._points, strict=True)]
-        if blind := [clip.folder for clip, rows in zip(self.clips, self._measured, strict=True)
-                     if not rows]:
-            raise DataError(f"{len(blind)} clips without points (first: {blind[0]}): take them "
-                            "off the list")
+        require_all(self.clips, [bool(rows) for rows in self._measured], "points")
 
     def __getitem__(self, key: Key) -> PointsSample:
         rng, changes = self._begin(key)

@@ -19,7 +19,7 @@ from torch import Tensor
 import checkpoint
 from clips import listed_clips
 from distributed import Ranks
-from errors import InputError, run_script
+from errors import run_script
 from flag_types import positive_number, whole_number
 from hparams import hparams
 from loader import validation_loader
@@ -86,9 +86,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     hp = args.hparams
     generator = checkpoint.load_model(args.generator_checkpoint_path, ShapeWav2Lip, "shape_wav2lip")
     ear = checkpoint.load_model(args.ear_checkpoint_path, SoundToShape, "sound_to_shape")
-    if generator.width != ear.width:
-        raise InputError(f"{args.ear_checkpoint_path} is of width {ear.width:g}, "
-                         f"{args.generator_checkpoint_path} of {generator.width:g}: not alike")
+    checkpoint.require_same_width(ear, args.ear_checkpoint_path,
+                                  generator, args.generator_checkpoint_path)
     sounds = SoundShapeDataset(
         listed_clips(args.data_root, "train", args.filelist_root, hp), hp, augment=True,
         spoken=load_utterances(args.spoken_root) if args.spoken_root else ())

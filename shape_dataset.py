@@ -15,7 +15,7 @@ from tqdm import tqdm
 import audio
 import augmentation
 from augmentation import Augmentation
-from clips import WINDOW, Clip, DataError
+from clips import WINDOW, Clip, DataError, require_all
 from dataset import Cache, ClipDataset, Key, Wav2LipDataset
 from hparams import HParams, hparams
 from mouth_shape import SHUT, relative, thinned
@@ -177,7 +177,5 @@ def _seen(clips: Sequence[Clip], starts: Sequence[np.ndarray], shapes: Sequence[
     for own, shape in zip(starts, shapes, strict=True):
         known = np.isfinite(shape).all(1)
         seen.append(np.array([f for f in own if known[f:f + length].all()], int))
-    if blind := [clip.folder for clip, some in zip(clips, seen, strict=True) if not len(some)]:
-        raise DataError(f"{len(blind)} clips without a face mesh where it is needed (first: "
-                        f"{blind[0]}): take them off the list")
+    require_all(clips, [len(some) > 0 for some in seen], "a face mesh where it is needed")
     return seen
