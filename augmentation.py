@@ -26,6 +26,7 @@ _CHIN_REACH = np.array([0.25, 0.09])    # standard deviations, x and y, of what 
 _TEETH, _DARK = (140, 255), (0, 90)
 _RED = (0.6, 1.0)           # blue and green of a dark patch, by its red
 _WARP_POINTS = 4
+_FIXED_POINT_STEPS = 20
 _SMILE_REACH = np.array([0.25, 0.15])   # standard deviations, x and y, of what a smile moves
 _SMILE_LIFT = 1.8           # rise of its corners with the square of the distance, for a smile of 1
 _SMILE_THINS = 0.5          # by which the lips get thinner, relative, for a smile of 1
@@ -108,8 +109,7 @@ def change_crops(crops: np.ndarray, margin: float, size: int, augmentation: Augm
     place: (2, 3) affine map of x, y and 1, in sides of an aligned crop, to box sides. What was
     drawn then turns, grows and bends this crop about the mouth, which stays at ALIGNED_MOUTH."""
     out = np.empty((len(crops), size, size, 3), np.uint8)
-    if (place is not None or augmentation.warp is not None or augmentation.turn
-            or augmentation.smile):
+    if place is not None or _bends(augmentation):
         points = _bent_points(size, augmentation, MOUTH if place is None else ALIGNED_MOUTH)
         if place is None:
             to_stored = _output_to_stored(crops.shape[1], margin, size, augmentation)
@@ -157,12 +157,17 @@ def change_crops(crops: np.ndarray, margin: float, size: int, augmentation: Augm
     return out
 
 
-def change_points(points: np.ndarray, margin: float, augmentation: Augmentation) -> np.ndarray:
-    """Points (N, 2) of a face, x and y in box sides, as `change_crops` moves what it shows there
-    with the box and by flip and rotation; what bends faces (warp, turn, smile) is left out."""
-    to_stored = _output_to_stored(1 + 2 * margin, margin, 1, augmentation)
-    # A unit is a pixel here, whose centre lies at 0.5.
-    moved = np.linalg.solve(to_stored[:, :2], (points + margin - 0.5 - to_stored[:, 2]).T).T + 0.5
+def change_points(points: np.ndarray, margin: float, size: int,
+                  augmentation: Augmentation) -> np.ndarray:
+    """Points (N, 2) of a face, x and y in box sides, as `change_crops` moves what it shows there:
+    with the box, by rotation and flip, and with what bends faces."""
+    to_stored = _output_to_stored(size * (1 + 2 * margin), margin, size, augmentation)
+    # Pixel i covers i … i+1, as in there.
+    stored = size * (points + margin) - 0.5
+    moved = (np.linalg.solve(to_stored[:, :2], (stored - to_stored[:, 2]).T).T + 0.5) / size
+    if _bends(augmentation):
+        bent = _bent_points(size, augmentation, MOUTH)
+        moved = np.array([_where_from(bent, point) for point in moved])
     return [1, 0] + moved * [-1, 1] if augmentation.flip else moved
 
 
@@ -276,6 +281,10 @@ def _output_to_stored(stored: float, margin: float, size: int,
     return np.column_stack([linear, offset])
 
 
+def _bends(augmentation: Augmentation) -> bool:
+    return bool(augmentation.warp is not None or augmentation.turn or augmentation.smile)
+
+
 def _bent_points(size: int, augmentation: Augmentation, mouth: Sequence[float]) -> np.ndarray:
     """(size, size, 2) x, y in pixels of where each pixel is taken from, the mouth being there."""
     points = np.dstack(np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2))
@@ -294,6 +303,15 @@ def _at(points: np.ndarray, place: np.ndarray) -> np.ndarray:
     """(2,) what a map (size, size, 2) holds at x and y in sides, between its pixels' centres."""
     x, y = np.float32(place) * len(points) - 0.5
     return cv2.remap(points, np.array([[x]]), np.array([[y]]), cv2.INTER_LINEAR)[0, 0]
+
+
+def _where_from(points: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """(2,) x and y, in sides, where a map (size, size, 2) holds the place `source`, in sides too:
+    the fixed point of what it moves places by."""
+    place = source
+    for _ in range(_FIXED_POINT_STEPS):
+        place = place + source - (_at(points, place) + 0.5) / len(points)
+    return place
 
 
 def _smile(size: int, amount: float, mouth: Sequence[float]) -> np.ndarray:

@@ -56,9 +56,6 @@ class PointsDataset(ClipDataset):
     def __init__(self, clips: Sequence[Clip], hp: HParams = hparams, *, seed: int = 0,
                  augment: bool = False, cache: Cache | None = None) -> None:
         super().__init__(clips, hp, seed=seed, augment=augment, cache=cache)
-        if hp.warp or hp.turn or hp.smile:
-            raise DataError("hparams: the points do not bend with warp, turn and smile: leave "
-                            "them out")
         if clips[0].margin < MARGIN:
             raise DataError(f"crops with a margin of {clips[0].margin:g} show too little: use "
                             f"preprocess.py --margin 0.25 (least: {MARGIN})")
@@ -79,7 +76,7 @@ class PointsDataset(ClipDataset):
                 else self._cache[key[1]][0][row:row + 1])
         face = augmentation.change_crops(crop, self._margin, POINTS_SIDE, changes)[0]
         shown = to_crop(self._points[key[1]][frame], MARGIN)
-        points = augmentation.change_points(shown, self._margin, changes)
+        points = augmentation.change_points(shown, self._margin, POINTS_SIDE, changes)
         if changes.flip:
             points = points[[1, 0, 3, 2]]
         return PointsSample(torch.from_numpy(face).permute(2, 0, 1).float() / 255,
