@@ -26,13 +26,21 @@ STEADY_SECONDS = 1.0        # before and after, over which they are averaged in 
 POINTS_FILE = "points.npy"  # (N, 4, 2) in a clip's folder: where they are in each frame number
 _MOVING_AXES = (0.33, 0.25)     # half axes of an ellipse about it that holds what speech moves
 _MOVING_EDGE = 1 / 3        # share of them in which it fades
-_TALK_AXES = (0.3, 0.12)    # half axes of an ellipse about lips that they stay in
+_TALK_AXES = (0.26, 0.12)   # half axes of an ellipse about lips that they stay in
 _TALK_BORDER = (0.7, 1.25)  # where that begins to fade and is gone
 _FEW_LIPS = 0.002           # of a crop's pixels: so few are trusted to half
-_LIPS_AXES = (0.27, 0.17)   # half axes of an ellipse about it that holds lips
-_LIPS_BORDER = (0.75, 1.25)     # where that begins to fade and is gone
+_LIPS_AXES = (0.22, 0.17)   # half axes of an ellipse about it that holds lips
+_LIPS_BORDER = (0.8, 1.2)     # where that begins to fade and is gone
 _LIPS_REDDER = (0.01, 0.06)     # than skin, in shares of the brightness: surely not, surely lips
 _LIPS_BLUR = 0.8            # pixels
+# Where skin is always seen: middle and half axes of an ellipse on nose and cheeks, and of one on
+# the chin.
+_SURE_SKIN = [((0.5, 0.53), (0.17, 0.11)), ((0.5, 0.82), (0.12, 0.05))]
+# Of the logarithms of red by green, of blue by green, and of all three: the least spread of skin.
+_SKIN_SPREAD = np.array([0.05, 0.06, 0.2])
+_SKIN_UNLIKE = (3, 5)       # spreads from the middle of skin's: surely skin, surely not
+_MAD_TO_DEVIATION = 1.4826  # of a normal distribution
+_BLACK = 16                 # added to a channel, so that the logarithm of dark ones says little
 _DARKEST = 30               # sum of a pixel's channels under which its hue says little
 
 
@@ -99,6 +107,25 @@ def find_lips(face: np.ndarray) -> Lips:
     low, high = _LIPS_REDDER
     return Lips(np.maximum(redder, 0) * where,
                 np.clip((redder - low) / (high - low), 0, 1) * where)
+
+
+def find_skin(face: np.ndarray) -> np.ndarray:
+    """(S, S) float32 of a crop (S, S, 3) uint8 BGR: 1 where the colour is that of the face's skin,
+    0 on hair, clothes and what is behind it."""
+    smooth = cv2.GaussianBlur(face, (0, 0), _LIPS_BLUR)
+    blue, green, red = cv2.split(np.log(smooth.astype(np.float32) + _BLACK))
+    colour = np.dstack([red - green, blue - green, (blue + green + red) / 3])
+    skin = colour[_sure_skin(len(face)) & (find_lips(face).share < 0.5)]
+    middle = np.median(skin, 0)
+    spread = np.hypot(_MAD_TO_DEVIATION * np.median(np.abs(skin - middle), 0), _SKIN_SPREAD)
+    unlike = np.linalg.norm((colour - middle) / spread, axis=2)
+    low, high = _SKIN_UNLIKE
+    return np.clip((high - unlike) / (high - low), 0, 1).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _sure_skin(size: int) -> np.ndarray:
+    return np.any([_radius(size, *ellipse) < 1 for ellipse in _SURE_SKIN], axis=0)
 
 
 def skin_mask(lips: Lips) -> np.ndarray:

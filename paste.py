@@ -4,15 +4,18 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from face_regions import find_lips, moving_mask, skin_mask
+from face_regions import find_lips, find_skin, moving_mask, skin_mask
 from faces import Place, crop_face, is_turned, pixel_map
 
 Blend = Literal["feather", "none"]
 
 _TINT_SPREAD = 0.12         # standard deviation, in box sides, within which a tint is even
+_LEAST_SKIN = 1e-3          # weight in it of what is not skin
 _COLOURLESS = 4             # mean difference of red and blue under which a crop is black and white
 _LIP_GAIN = (0.4, 1.3)      # of a channel of the lips' colour, least and greatest
 _FINE = 1.0  # standard deviation, in pixels of a crop, of a blur that takes details off
+_SPECK = 5      # pixels of a crop, side of a square: what is no larger is no place of its own
+_RIM = 3        # the same, of a square that reaches to the edge of a place
 _NEAR = 3       # pixels of a crop by which speech moves skin
 _MOST_SHARPENING = 2.0      # by which a generated face's details may be enlarged
 
@@ -21,16 +24,20 @@ def paste_face(frame: np.ndarray, face: np.ndarray, place: Place,
                blend: Blend = "feather") -> None:
     """Put a generated face (S, S, 3) uint8 back into its place of the frame, in place.
 
-    none: the whole crop, as published. feather: mouth and chin alone, behind a soft border, in the
-    frame's colours (`match_tint`, `match_lips`), as sharp as what is around them
-    (`match_sharpness`) and without made-up shadows (`match_range`).
+    none: the whole crop, as published. feather: mouth and chin alone, behind a soft border, on skin
+    and not on what is beside it, in the frame's colours (`match_tint`, `match_lips`), as sharp as
+    what is around them (`match_sharpness`) and without made-up shadows (`match_range`).
     """
+    share = np.ones(face.shape[:2], np.float32)
     if blend == "feather":
         original = crop_face(frame, place, len(face))
-        for match in (match_tint, match_lips, match_sharpness, match_range):
-            face = match(face, original)
+        skin = find_skin(original)
+        face = match_lips(match_tint(face, original, skin), original)
+        face = match_range(match_sharpness(face, original), original, skin)
+        mouth = 1 - skin_mask(find_lips(face))
+        share = moving_mask(len(face)) * np.maximum(_softly_within(skin), mouth)
     if is_turned(place):
-        _paste_turned(frame, face, place, blend)
+        _paste_turned(frame, face, place, share)
         return
     x1, y1, x2, y2 = place
     size = x2 - x1, y2 - y1
@@ -39,13 +46,20 @@ def paste_face(frame: np.ndarray, face: np.ndarray, place: Place,
         region[:] = cv2.resize(face, size)
         return
     drawn = cv2.resize(face, size, interpolation=cv2.INTER_CUBIC)
-    moving = cv2.resize(moving_mask(len(face)), size)
+    share = cv2.resize(share, size)
     top = size[1] // 2
-    region[top:] = cv2.blendLinear(drawn[top:], region[top:], moving[top:], 1 - moving[top:])
+    region[top:] = cv2.blendLinear(drawn[top:], region[top:], share[top:], 1 - share[top:])
 
 
-def _paste_turned(frame: np.ndarray, face: np.ndarray, place: np.ndarray, blend: Blend) -> None:
-    mask = np.ones(face.shape[:2], np.float32) if blend == "none" else moving_mask(len(face))
+def _softly_within(skin: np.ndarray) -> np.ndarray:
+    """What of `find_skin` is not at its edge, without specks."""
+    whole = cv2.medianBlur(np.uint8(255 * skin), _SPECK)
+    inside = cv2.erode(whole, np.ones((_RIM, _RIM))).astype(np.float32) / 255
+    return cv2.GaussianBlur(inside, (0, 0), _FINE)
+
+
+def _paste_turned(frame: np.ndarray, face: np.ndarray, place: np.ndarray,
+                  mask: np.ndarray) -> None:
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     to_frame = pixel_map(place, len(face))
     corners = np.array([[x, y, 1] for x in (columns[0] - 1, columns[-1] + 1)
@@ -64,17 +78,19 @@ def _paste_turned(frame: np.ndarray, face: np.ndarray, place: np.ndarray, blend:
     region[:] = cv2.blendLinear(drawn, region, share, 1 - share)
 
 
-def match_tint(face: np.ndarray, original: np.ndarray) -> np.ndarray:
+def match_tint(face: np.ndarray, original: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """A generated face in the colours of the crop it was made of, both (S, S, 3) uint8.
 
-    Mouth and chin move, the rest should not: what the rest differs by, smoothed, is the tint, and
-    at the mouth that of its surroundings (normalised convolution, Knutsson and Westin 1993).
-    In a picture without colours it has none.
+    Mouth and chin move, the rest should not: what the skin of the rest differs by, smoothed, is the
+    tint, and at the mouth that of its surroundings (normalised convolution, Knutsson and Westin
+    1993). In a picture without colours it has none.
+    skin: (S, S) `find_skin` of that crop.
     """
     blue, _, red = cv2.split(original)
     if cv2.absdiff(blue, red).mean() < _COLOURLESS:
         face = cv2.cvtColor(cv2.cvtColor(face, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    still = 1 - moving_mask(len(face))[..., None]
+    still = (1 - moving_mask(len(face))) * np.maximum(_softly_within(skin), _LEAST_SKIN)
+    still = still[..., None]
     spread = (0, 0), _TINT_SPREAD * len(face)
     known = cv2.GaussianBlur(still, *spread)[..., None]
     tint = cv2.GaussianBlur((np.float32(original) - face) * still, *spread) / known
@@ -111,10 +127,15 @@ def match_sharpness(face: np.ndarray, original: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(sharpened), 0, 255).astype(np.uint8)
 
 
-def match_range(face: np.ndarray, original: np.ndarray) -> np.ndarray:
+def match_range(face: np.ndarray, original: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """A generated face whose skin is nowhere darker or lighter than that of the crop it was made
-    of, both (S, S, 3) uint8, is near there (neighbourhood clamping, Karis 2014)."""
+    of, both (S, S, 3) uint8, is near there (neighbourhood clamping, Karis 2014).
+
+    skin: (S, S) `find_skin` of that crop."""
     near = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _NEAR + 1, 2 * _NEAR + 1))
-    within = np.clip(face, cv2.erode(original, near), cv2.dilate(original, near))
-    skin = skin_mask(find_lips(face))
-    return cv2.blendLinear(within, face, skin, 1 - skin)
+    known = skin[..., None] > 0.5
+    darkest = cv2.erode(np.where(known, original, np.uint8(255)), near)
+    lightest = cv2.dilate(np.where(known, original, np.uint8(0)), near)
+    within = np.where(darkest <= lightest, np.clip(face, darkest, lightest), original)
+    elsewhere = skin_mask(find_lips(face))
+    return cv2.blendLinear(within, face, elsewhere, 1 - elsewhere)

@@ -3,8 +3,11 @@ import cv2
 import numpy as np
 import pytest
 
+from face_regions import find_skin
 from faces import crop_face
 from paste import match_lips, match_range, match_sharpness, match_tint, paste_face
+
+ALL_SKIN = np.ones((96, 96), np.float32)
 
 
 @pytest.mark.parametrize("blend", ["feather", "none"])
@@ -46,7 +49,7 @@ def test_a_tint_is_taken_off_the_mouth_too_and_what_the_mouth_does_is_not():
     said = original.copy()
     said[66:80, 36:60] = 30         # lips that opened
     tinted = np.uint8(said + [20, -15, 0] - 10 * x[..., None] / 96)
-    assert np.abs(match_tint(tinted, original).astype(int) - said).max() <= 3
+    assert np.abs(match_tint(tinted, original, ALL_SKIN).astype(int) - said).max() <= 3
 
 
 SKIN, LIPS, LIPSTICK = (120, 140, 190), (95, 100, 180), (60, 50, 170)      # BGR
@@ -78,7 +81,7 @@ def test_without_lips_to_be_seen_they_stay_as_they_were_drawn():
 def test_a_black_and_white_picture_stays_one():
     original = np.random.default_rng(0).integers(60, 190, (96, 96, 1)).astype(np.uint8)
     drawn = face_with_lips(LIPS, slice(64, 82), slice(38, 58))
-    found = match_tint(drawn, original.repeat(3, axis=2))
+    found = match_tint(drawn, original.repeat(3, axis=2), ALL_SKIN)
     assert np.ptp(found.astype(int), axis=2).max() <= 1
 
 
@@ -100,11 +103,48 @@ def test_a_mouth_gets_as_sharp_as_what_is_around_it():
 def test_shadows_on_the_chin_that_are_not_the_faces_own_are_taken_off(row):
     """And the mouth, wherever it is, may open."""
     original = np.full((96, 96, 3), SKIN, np.uint8)
-    original[row + 22:] = 60            # the neck
+    neck = np.multiply(SKIN, 0.6)
+    original[row + 22:] = neck
     drawn = original.copy()
     drawn[row - 7:row + 7, 36:60] = LIPS
     drawn[row - 4:row + 4, 40:56] = 20  # the mouth has opened
-    drawn[row + 20:] = 60               # the chin has moved up
+    drawn[row + 20:] = neck             # the chin has moved up
     expected = drawn.copy()
     drawn[row + 15:row + 18, 30:66] = 80            # a second chin
-    np.testing.assert_allclose(match_range(drawn, original), expected, atol=8)  # of 40 and more
+    found = match_range(drawn, original, find_skin(original))
+    np.testing.assert_allclose(found, expected, atol=8)     # of 40 and more
+
+
+WALL = (35, 35, 150)
+
+
+def face_before_a_wall() -> np.ndarray:
+    """A face with lips, brighter towards one side, as wide as its jaw and beside it a red wall."""
+    face = np.multiply(SKIN, np.linspace(0.8, 1.1, 96)[:, None]).astype(np.uint8)
+    face = np.broadcast_to(face, (96, 96, 3)).copy()
+    face[60:68, 38:58] = LIPS
+    face[:, :16] = face[:, 80:] = WALL
+    return face
+
+
+def test_skin_is_told_from_what_is_beside_the_face():
+    skin = find_skin(face_before_a_wall())
+    assert (skin[:, 19:77][:57] == 1).all() and (skin[71:, 19:77] == 1).all()
+    assert (skin[:, :14] == 0).all() and (skin[:, 82:] == 0).all()
+
+
+def test_nothing_is_pasted_beside_the_face_and_its_colours_do_not_come_over():
+    """A wall that was drawn as skin, and with too little red, under a mouth that opens."""
+    frame = face_before_a_wall()
+    drawn = frame.copy()
+    drawn[:, :16] = drawn[:, 80:] = np.subtract(WALL, (0, 0, 60))
+    drawn[70:, 14:18] = drawn[70:, 78:82] = np.add(WALL, SKIN) // 2
+    drawn[62:66, 42:54] = 20
+    result = frame.copy()
+    paste_face(result, drawn, (0, 0, 96, 96))
+    beside = np.ones((96, 96), bool)
+    beside[:, 16:80] = False
+    np.testing.assert_array_equal(result[beside], frame[beside])
+    jaw = np.abs(result[72:, 16:80].astype(int) - frame[72:, 16:80])
+    assert jaw.max() <= 3                                   # of 35 and more
+    assert (result[63:65, 44:52] < 60).all()                # the mouth is open all the same
