@@ -6,12 +6,13 @@ import numpy as np
 import torch
 
 import checkpoint
-from face_regions import POINTS, from_crop, turn_of
-from faces import crop_with_margin
+from face_regions import MIRRORED, POINTS, turn_of
 from models import FacePoints
 from models.points import POINTS_SIDE
 
 MARGIN = 0.1    # how far the pictures that FacePoints sees reach beyond the box, in box sides
+# It looks at each face three times: by how much the box grows, and whether it is mirrored.
+_VIEWS = [(0.0, True), (-0.1, False), (0.1, False)]
 WEIGHTS = Path(__file__).parent / "checkpoints" / "face_points.safetensors"
 
 # A box of a face is not farther off than this: what the network tells is then no face's.
@@ -33,14 +34,35 @@ class PointFinder:
         believed are where they are in its box on the mean."""
         if len(boxes) == 0:
             return np.zeros((0, *POINTS.shape), np.float32)
-        corners = np.rint(boxes[:, :4]).astype(int)
-        faces = np.stack([cv2.resize(crop_with_margin(image, box, MARGIN),
-                                     (POINTS_SIDE, POINTS_SIDE)) for box in corners])
+        corners = boxes[:, :4]
+        faces = np.stack([_view(image, box, *view) for box in corners for view in _VIEWS])
         with torch.inference_mode():
             told = self._network(torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 255)
-        in_box = from_crop(told.numpy(), MARGIN)
+        seen = told.numpy().reshape(len(corners), len(_VIEWS), *POINTS.shape)
+        in_box = np.mean([_in_box(seen[:, i], *view) for i, view in enumerate(_VIEWS)], axis=0)
         return np.stack([_in_frame(points, box)
                          for points, box in zip(in_box, corners, strict=True)]).astype(np.float32)
+
+
+def _reach(growth: float, mirrored: bool) -> np.ndarray:
+    """x and y of a view's sides in those of the box."""
+    return (1 + growth) * (1 + 2 * MARGIN) * np.array([-1 if mirrored else 1, 1])
+
+
+def _view(image: np.ndarray, box: np.ndarray, growth: float, mirrored: bool) -> np.ndarray:
+    """(64, 64, 3) uint8: the box and MARGIN around it; beyond the image its edge is repeated."""
+    scale = (box[2:] - box[:2]) * _reach(growth, mirrored) / POINTS_SIDE
+    # The centre of pixel i is at i + 0.5.
+    corner = (box[:2] + box[2:] - 1) / 2 - scale * (POINTS_SIDE - 1) / 2
+    return cv2.warpAffine(image, np.column_stack([np.diag(scale), corner]), (POINTS_SIDE,) * 2,
+                          flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                          borderMode=cv2.BORDER_REPLICATE)
+
+
+def _in_box(points: np.ndarray, growth: float, mirrored: bool) -> np.ndarray:
+    """Points (…, 4, 2) of faces in sides of a view, in those of the box."""
+    in_box = (points - 0.5) * _reach(growth, mirrored) + 0.5
+    return in_box[..., MIRRORED, :] if mirrored else in_box
 
 
 def _in_frame(points: np.ndarray, box: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from clips import Clip, DataError, require_all
 from dataset import Cache, ClipDataset, Key, generator_sets
 from errors import run_script
 from face_points import MARGIN
-from face_regions import to_crop
+from face_regions import MIRRORED, to_crop
 from hparams import HParams, hparams
 from loader import train_loader, validation_loader
 from models import FacePoints
@@ -78,7 +78,7 @@ class PointsDataset(ClipDataset):
         shown = to_crop(self._points[key[1]][frame], MARGIN)
         points = augmentation.change_points(shown, self._margin, POINTS_SIDE, changes)
         if changes.flip:
-            points = points[[1, 0, 3, 2]]
+            points = points[MIRRORED]
         return PointsSample(torch.from_numpy(face).permute(2, 0, 1).float() / 255,
                             torch.from_numpy(points).float(), f"{clip.name}@{frame}")
 

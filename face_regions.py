@@ -17,6 +17,7 @@ MOUTH = (0.5, 0.75)         # x and y of its middle, in box sides, as all axes
 # split of LRC-AR and its mirror image.
 POINTS = np.array([[0.2765, 0.311], [0.7235, 0.311], [0.3245, 0.6865], [0.6755, 0.6865]])
 MOUTH_CORNERS = [2, 3]      # of POINTS
+MIRRORED = [1, 0, 3, 2]     # which of POINTS each is in a mirror
 BOX_ASPECT = 0.75
 # By which an aligned crop reaches lower than the box, as the published --pads make it: closer to
 # the edge, a chin tells how far the mouth is open.

@@ -4,6 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 import media
 from face_detection import load_detector
@@ -50,13 +51,40 @@ def test_points_do_not_depend_on_other_faces_or_where_exactly_the_box_lies(finde
     assert finder.find(PORTRAIT, BOX[:0]).shape == (0, 4, 2)
 
 
+def test_points_of_a_mirrored_face_are_mirrored(finder):
+    width = PORTRAIT.shape[1]
+    mirrored_box = np.float32([[width - BOX[0, 2], BOX[0, 1], width - BOX[0, 0], BOX[0, 3]]])
+    found, = finder.find(np.ascontiguousarray(PORTRAIT[:, ::-1]), mirrored_box)
+    expected = [width, 0] + finder.find(PORTRAIT, BOX)[0][[1, 0, 3, 2]] * [-1, 1]
+    assert np.linalg.norm(found - expected, axis=1).max() < 0.02 * BOX_HEIGHT
+
+
+def test_what_is_told_of_views_is_where_it_is_in_the_picture(finder, monkeypatch):
+    """A network that tells in each view the brightest places, each in a quarter of its own."""
+    image = np.zeros((200, 240, 3), np.uint8)
+    points = np.array([[80, 70], [140, 66], [92, 130], [136, 124]])
+    for x, y in points:
+        cv2.circle(image, (int(x), int(y)), 3, (255, 255, 255), -1)
+
+    def brightest(faces):
+        y, x = (torch.stack(torch.meshgrid(*[torch.arange(64)] * 2, indexing="ij")) + 0.5) / 64
+        quarters = [(x < 0.5) & (y < 0.5), (x > 0.5) & (y < 0.5), (x < 0.5) & (y > 0.5),
+                    (x > 0.5) & (y > 0.5)]
+        weights = [faces.sum(1) * quarter for quarter in quarters]
+        return torch.stack([torch.stack([(w * x).sum((1, 2)), (w * y).sum((1, 2))], 1)
+                            / w.sum((1, 2))[:, None] for w in weights], 1)
+    monkeypatch.setattr(finder._network, "forward", brightest)
+    found, = finder.find(image, np.float32([[60, 40, 160, 160]]))
+    np.testing.assert_allclose(found, points + 0.5, atol=0.6)
+
+
 def test_points_beyond_belief_are_those_of_the_box(finder, monkeypatch):
     told = finder._network.forward
 
     def upside_down(faces):
         return told(faces).flip(1)
     monkeypatch.setattr(finder._network, "forward", upside_down)
-    corner, sides = np.rint(BOX[0, :2]), np.rint(BOX[0, 2:4]) - np.rint(BOX[0, :2])
+    corner, sides = BOX[0, :2], BOX[0, 2:4] - BOX[0, :2]
     np.testing.assert_allclose(finder.find(PORTRAIT, BOX)[0], corner + POINTS * sides, atol=1e-3)
 
 
