@@ -1,4 +1,5 @@
 """Finds the points of faces, by which crops are laid (`face_regions.place_of`)."""
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -28,20 +29,21 @@ class PointFinder:
         """CheckpointError if the file is none of face_points_train.py."""
         self._network = checkpoint.load_model(path, FacePoints)
 
-    def find(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        """image: (H, W, 3) uint8 BGR. boxes: (N, 4 or more) x1 y1 x2 y2 … in its pixels. Returns
-        (N, 4, 2) float32, x and y of POINTS, in its pixels too; those of a face that is not
-        believed are where they are in its box on the mean."""
-        if len(boxes) == 0:
-            return np.zeros((0, *POINTS.shape), np.float32)
-        corners = boxes[:, :4]
-        faces = np.stack([_view(image, box, *view) for box in corners for view in _VIEWS])
+    def find(self, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """images: (H, W, 3) uint8 BGR. boxes: (N, 4 or more) x1 y1 x2 y2 … of each one's faces, in
+        its pixels. Returns (N, 4, 2) float32 for each, x and y of POINTS, in its pixels too; those
+        of a face that is not believed are where they are in its box on the mean."""
+        faces = [(image, box[:4]) for image, own in zip(images, boxes, strict=True) for box in own]
+        if not faces:
+            return [np.zeros((0, *POINTS.shape), np.float32) for _ in images]
+        views = np.stack([_view(image, box, *view) for image, box in faces for view in _VIEWS])
         with torch.inference_mode():
-            told = self._network(torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 255)
-        seen = told.numpy().reshape(len(corners), len(_VIEWS), *POINTS.shape)
+            told = self._network(torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255)
+        seen = told.numpy().reshape(len(faces), len(_VIEWS), *POINTS.shape)
         in_box = np.mean([_in_box(seen[:, i], *view) for i, view in enumerate(_VIEWS)], axis=0)
-        return np.stack([_in_frame(points, box)
-                         for points, box in zip(in_box, corners, strict=True)]).astype(np.float32)
+        found = np.stack([_in_frame(points, box)
+                          for points, (_, box) in zip(in_box, faces, strict=True)])
+        return np.split(found.astype(np.float32), np.cumsum([len(own) for own in boxes])[:-1])
 
 
 def _reach(growth: float, mirrored: bool) -> np.ndarray:

@@ -38,7 +38,7 @@ _LIPS_BLUR = 0.8            # pixels
 # the chin.
 _SURE_SKIN = [((0.5, 0.53), (0.17, 0.11)), ((0.5, 0.82), (0.12, 0.05))]
 # Of the logarithms of red by green, of blue by green, and of all three: the least spread of skin.
-_SKIN_SPREAD = np.array([0.05, 0.06, 0.2])
+_SKIN_SPREAD = np.float32([0.05, 0.06, 0.2])
 _SKIN_UNLIKE = (3, 5)       # spreads from the middle of skin's: surely skin, surely not
 _MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 _BLACK = 16                 # added to a channel, so that the logarithm of dark ones says little
@@ -100,14 +100,17 @@ class Lips(NamedTuple):
 
 def find_lips(face: np.ndarray) -> Lips:
     """face: (S, S, 3) uint8 BGR, a crop."""
-    where = _lips_mask(len(face))
-    smooth = cv2.GaussianBlur(face, (0, 0), _LIPS_BLUR).astype(np.float32)
+    where, window = _lips_mask(len(face))
+    near = where[window]
+    smooth = cv2.GaussianBlur(face[window], (0, 0), _LIPS_BLUR).astype(np.float32)
     brightness = cv2.transform(smooth, np.ones((1, 3)))
     redness = (smooth[:, :, 2] - smooth[:, :, 1]) / (brightness + _DARKEST)
-    redder = redness - np.median(redness[where > 0])
+    redder = redness - np.median(redness[near > 0])
     low, high = _LIPS_REDDER
-    return Lips(np.maximum(redder, 0) * where,
-                np.clip((redder - low) / (high - low), 0, 1) * where)
+    lips = Lips(np.zeros_like(where), np.zeros_like(where))
+    lips.redness[window] = np.maximum(redder, 0) * near
+    lips.share[window] = np.clip((redder - low) / (high - low), 0, 1) * near
+    return lips
 
 
 def find_skin(face: np.ndarray) -> np.ndarray:
@@ -121,7 +124,7 @@ def find_skin(face: np.ndarray) -> np.ndarray:
     spread = np.hypot(_MAD_TO_DEVIATION * np.median(np.abs(skin - middle), 0), _SKIN_SPREAD)
     unlike = np.linalg.norm((colour - middle) / spread, axis=2)
     low, high = _SKIN_UNLIKE
-    return np.clip((high - unlike) / (high - low), 0, 1).astype(np.float32)
+    return np.clip((high - unlike) / (high - low), 0, 1)
 
 
 @lru_cache(maxsize=1)
@@ -140,8 +143,12 @@ def skin_mask(lips: Lips) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _lips_mask(size: int) -> np.ndarray:
-    return 1 - outside_ellipse(size, MOUTH, _LIPS_AXES, _LIPS_BORDER)
+def _lips_mask(size: int) -> tuple[np.ndarray, tuple[slice, slice]]:
+    """(size, size) float32: 1 where lips are, 0 where none can be; and the rows and columns that
+    hold all above 0."""
+    mask = 1 - outside_ellipse(size, MOUTH, _LIPS_AXES, _LIPS_BORDER)
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return mask, np.s_[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
 
 
 def outside_ellipse(size: int, middle: Sequence[float], axes: Sequence[float],

@@ -38,9 +38,10 @@ class FrameFaces(NamedTuple):
 
 
 class PointFinder(Protocol):
-    """Finds the points (N, 4, 2), x and y, of the faces in boxes (N, 5) of an image."""
+    """Finds the points (N, 4, 2), x and y, of the faces in the boxes (N, 5) of each image."""
 
-    def find(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray: ...
+    def find(self, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray]
+             ) -> list[np.ndarray]: ...
 
 
 def detect_faces(frames: Iterable[np.ndarray], detector: Detector, *, det_size: int = 640,
@@ -66,8 +67,8 @@ def detect_faces(frames: Iterable[np.ndarray], detector: Detector, *, det_size: 
             previous = thumbnail
         found = tracker.follow(images, cuts) if tracker else _detect_batch(images, detector)
         if finder:
-            found = [np.hstack([boxes, finder.find(image, boxes).reshape(-1, POINTS.size)])
-                     for image, boxes in zip(images, found, strict=True)]
+            found = [np.hstack([boxes, points.reshape(-1, POINTS.size)])
+                     for boxes, points in zip(found, finder.find(images, found), strict=True)]
         for boxes, is_cut in zip(found, cuts, strict=True):
             yield FrameFaces(_enlarged(boxes, scale), is_cut)
 

@@ -32,10 +32,12 @@ def paste_face(frame: np.ndarray, face: np.ndarray, place: Place,
     if blend == "feather":
         original = crop_face(frame, place, len(face))
         skin = find_skin(original)
-        face = match_lips(match_tint(face, original, skin), original)
-        face = match_range(match_sharpness(face, original), original, skin)
+        inside = _softly_within(skin)
+        face = match_lips(match_tint(face, original, inside), original)
+        face = match_sharpness(face, original)
         mouth = 1 - skin_mask(find_lips(face))
-        share = moving_mask(len(face)) * np.maximum(_softly_within(skin), mouth)
+        face = match_range(face, original, skin, mouth)
+        share = moving_mask(len(face)) * np.maximum(inside, mouth)
     if is_turned(place):
         _paste_turned(frame, face, place, share)
         return
@@ -84,12 +86,12 @@ def match_tint(face: np.ndarray, original: np.ndarray, skin: np.ndarray) -> np.n
     Mouth and chin move, the rest should not: what the skin of the rest differs by, smoothed, is the
     tint, and at the mouth that of its surroundings (normalised convolution, Knutsson and Westin
     1993). In a picture without colours it has none.
-    skin: (S, S) `find_skin` of that crop.
+    skin: (S, S) float32, how surely that crop shows skin.
     """
     blue, _, red = cv2.split(original)
     if cv2.absdiff(blue, red).mean() < _COLOURLESS:
         face = cv2.cvtColor(cv2.cvtColor(face, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    still = (1 - moving_mask(len(face))) * np.maximum(_softly_within(skin), _LEAST_SKIN)
+    still = (1 - moving_mask(len(face))) * np.maximum(skin, _LEAST_SKIN)
     still = still[..., None]
     spread = (0, 0), _TINT_SPREAD * len(face)
     known = cv2.GaussianBlur(still, *spread)[..., None]
@@ -101,9 +103,9 @@ def match_lips(face: np.ndarray, original: np.ndarray) -> np.ndarray:
     """A generated face whose lips have the colour of the crop's that it was made of, both
     (S, S, 3) uint8, by one gain for each channel (von Kries 1902)."""
     own, drawn = find_lips(original), find_lips(face)
-    gain = np.clip(_mean_colour(original, own.redness) / _mean_colour(face, drawn.redness),
-                   *_LIP_GAIN)
-    changed = face * (1 + own.certainty * drawn.share[..., None] * (gain - 1))
+    gain = np.float32(np.clip(_mean_colour(original, own.redness)
+                              / _mean_colour(face, drawn.redness), *_LIP_GAIN))
+    changed = face * (1 + np.float32(own.certainty) * drawn.share[..., None] * (gain - 1))
     return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
 
 
@@ -127,15 +129,16 @@ def match_sharpness(face: np.ndarray, original: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(sharpened), 0, 255).astype(np.uint8)
 
 
-def match_range(face: np.ndarray, original: np.ndarray, skin: np.ndarray) -> np.ndarray:
+def match_range(face: np.ndarray, original: np.ndarray, skin: np.ndarray,
+                mouth: np.ndarray) -> np.ndarray:
     """A generated face whose skin is nowhere darker or lighter than that of the crop it was made
     of, both (S, S, 3) uint8, is near there (neighbourhood clamping, Karis 2014).
 
-    skin: (S, S) `find_skin` of that crop."""
+    skin: (S, S) `find_skin` of that crop. mouth: (S, S), where the generated face is left as it is.
+    """
     near = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _NEAR + 1, 2 * _NEAR + 1))
     known = skin[..., None] > 0.5
     darkest = cv2.erode(np.where(known, original, np.uint8(255)), near)
     lightest = cv2.dilate(np.where(known, original, np.uint8(0)), near)
     within = np.where(darkest <= lightest, np.clip(face, darkest, lightest), original)
-    elsewhere = skin_mask(find_lips(face))
-    return cv2.blendLinear(within, face, elsewhere, 1 - elsewhere)
+    return cv2.blendLinear(within, face, 1 - mouth, mouth)

@@ -37,25 +37,26 @@ def turned(degrees: float) -> tuple[np.ndarray, np.ndarray]:
 def test_points_are_where_the_mesh_sees_them(finder, degrees):
     image, turn = turned(degrees)
     expected = MESH @ turn[:, :2].T + turn[:, 2]
-    found, = finder.find(image, BOX)
+    (found,), = finder.find([image], [BOX])
     assert found.shape == (4, 2) and found.dtype == np.float32
     assert np.linalg.norm(found - expected, axis=1).mean() < 0.03 * BOX_HEIGHT
 
 
 def test_points_do_not_depend_on_other_faces_or_where_exactly_the_box_lies(finder):
     boxes = np.concatenate([BOX, BOX + np.float32([4, 4, 4, 4, 0]), BOX])
-    first, shifted, again = finder.find(PORTRAIT, boxes)
+    none, (first, shifted, again), (alone,) = finder.find([PORTRAIT] * 3, [BOX[:0], boxes, BOX])
     np.testing.assert_array_equal(first, again)
-    np.testing.assert_allclose(first, finder.find(PORTRAIT, BOX)[0], atol=1e-3)
+    np.testing.assert_allclose(first, alone, atol=1e-3)
     assert np.linalg.norm(first - shifted, axis=1).mean() < 0.02 * BOX_HEIGHT
-    assert finder.find(PORTRAIT, BOX[:0]).shape == (0, 4, 2)
+    assert none.shape == finder.find([PORTRAIT], [BOX[:0]])[0].shape == (0, 4, 2)
 
 
 def test_points_of_a_mirrored_face_are_mirrored(finder):
     width = PORTRAIT.shape[1]
     mirrored_box = np.float32([[width - BOX[0, 2], BOX[0, 1], width - BOX[0, 0], BOX[0, 3]]])
-    found, = finder.find(np.ascontiguousarray(PORTRAIT[:, ::-1]), mirrored_box)
-    expected = [width, 0] + finder.find(PORTRAIT, BOX)[0][[1, 0, 3, 2]] * [-1, 1]
+    mirror = np.ascontiguousarray(PORTRAIT[:, ::-1])
+    (plain,), (found,) = finder.find([PORTRAIT, mirror], [BOX, mirrored_box])
+    expected = [width, 0] + plain[[1, 0, 3, 2]] * [-1, 1]
     assert np.linalg.norm(found - expected, axis=1).max() < 0.02 * BOX_HEIGHT
 
 
@@ -74,7 +75,7 @@ def test_what_is_told_of_views_is_where_it_is_in_the_picture(finder, monkeypatch
         return torch.stack([torch.stack([(w * x).sum((1, 2)), (w * y).sum((1, 2))], 1)
                             / w.sum((1, 2))[:, None] for w in weights], 1)
     monkeypatch.setattr(finder._network, "forward", brightest)
-    found, = finder.find(image, np.float32([[60, 40, 160, 160]]))
+    (found,), = finder.find([image], [np.float32([[60, 40, 160, 160]])])
     np.testing.assert_allclose(found, points + 0.5, atol=0.6)
 
 
@@ -85,7 +86,8 @@ def test_points_beyond_belief_are_those_of_the_box(finder, monkeypatch):
         return told(faces).flip(1)
     monkeypatch.setattr(finder._network, "forward", upside_down)
     corner, sides = BOX[0, :2], BOX[0, 2:4] - BOX[0, :2]
-    np.testing.assert_allclose(finder.find(PORTRAIT, BOX)[0], corner + POINTS * sides, atol=1e-3)
+    (found,), = finder.find([PORTRAIT], [BOX])
+    np.testing.assert_allclose(found, corner + POINTS * sides, atol=1e-3)
 
 
 def similar(scale: float, degrees: float, shift) -> np.ndarray:
@@ -172,8 +174,9 @@ def test_a_soft_paste_changes_mouth_and_chin_of_a_turned_place_alone():
 
 
 class FixedFinder:
-    def find(self, image, boxes):
-        return np.tile(np.arange(8, dtype=np.float32).reshape(4, 2), (len(boxes), 1, 1))
+    def find(self, images, boxes):
+        points = np.arange(8, dtype=np.float32).reshape(4, 2)
+        return [np.tile(points, (len(own), 1, 1)) for own in boxes]
 
 
 def test_points_come_with_their_boxes_in_pixels_of_the_full_frame():
