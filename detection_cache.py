@@ -13,7 +13,7 @@ from faces import FrameFaces
 
 log = logging.getLogger(__name__)
 
-_VERSION = 2    # raise it when detection gives other boxes for the same settings
+_VERSION = 3    # raise it when detection gives other boxes or points for the same settings
 
 
 class DetectionCache:

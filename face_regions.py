@@ -27,7 +27,8 @@ STEADY_SECONDS = 1.0        # before and after, over which they are averaged in 
 POINTS_FILE = "points.npy"  # (N, 4, 2) in a clip's folder: where they are in each frame number
 _MOVING_AXES = (0.33, 0.25)     # half axes of an ellipse about it that holds what speech moves
 _MOVING_EDGE = 1 / 3        # share of them in which it fades
-_TALK_AXES = (0.26, 0.12)   # half axes of an ellipse about lips that they stay in
+TALK_AXES = (0.26, 0.12)    # half axes of an ellipse about lips that they stay in
+MOUTH_AXES = (0.26, 0.2)    # of one that holds a mouth, however wide it is open
 _TALK_BORDER = (0.7, 1.25)  # where that begins to fade and is gone
 _FEW_LIPS = 0.002           # of a crop's pixels: so few are trusted to half
 _LIPS_AXES = (0.22, 0.17)   # half axes of an ellipse about it that holds lips
@@ -132,14 +133,14 @@ def _sure_skin(size: int) -> np.ndarray:
     return np.any([_radius(size, *ellipse) < 1 for ellipse in _SURE_SKIN], axis=0)
 
 
-def skin_mask(lips: Lips) -> np.ndarray:
-    """(S, S) float32: 0 where lips and teeth may be, 1 elsewhere."""
+def around_lips(lips: Lips, axes: tuple[float, float]) -> np.ndarray:
+    """(S, S) float32: 1 in an ellipse about the middle of the lips, 0 beyond its soft border."""
     size = len(lips.share)
     places = (np.arange(size) + 0.5) / size
     certainty, found = lips.certainty, max(lips.share.sum(), 1e-6)
     middle = [certainty * (lips.share.sum(axis) @ places) / found + (1 - certainty) * usual
               for axis, usual in enumerate(MOUTH)]
-    return outside_ellipse(size, middle, _TALK_AXES, _TALK_BORDER)
+    return 1 - outside_ellipse(size, middle, axes, _TALK_BORDER)
 
 
 @lru_cache(maxsize=1)

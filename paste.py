@@ -4,7 +4,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from face_regions import find_lips, find_skin, moving_mask, skin_mask
+from face_regions import (MOUTH_AXES, TALK_AXES, around_lips, find_lips, find_skin,
+                          moving_mask)
 from faces import Place, crop_face, is_turned, pixel_map
 
 Blend = Literal["feather", "none"]
@@ -35,9 +36,9 @@ def paste_face(frame: np.ndarray, face: np.ndarray, place: Place,
         inside = _softly_within(skin)
         face = match_lips(match_tint(face, original, inside), original)
         face = match_sharpness(face, original)
-        mouth = 1 - skin_mask(find_lips(face))
-        face = match_range(face, original, skin, mouth)
-        share = moving_mask(len(face)) * np.maximum(inside, mouth)
+        lips = find_lips(face)
+        face = match_range(face, original, skin, around_lips(lips, TALK_AXES))
+        share = moving_mask(len(face)) * np.maximum(inside, around_lips(lips, MOUTH_AXES))
     if is_turned(place):
         _paste_turned(frame, face, place, share)
         return
@@ -134,11 +135,11 @@ def match_range(face: np.ndarray, original: np.ndarray, skin: np.ndarray,
     """A generated face whose skin is nowhere darker or lighter than that of the crop it was made
     of, both (S, S, 3) uint8, is near there (neighbourhood clamping, Karis 2014).
 
-    skin: (S, S) `find_skin` of that crop. mouth: (S, S), where the generated face is left as it is.
+    skin: (S, S) `find_skin` of that crop. mouth: (S, S), 1 where the generated face is left as it is.
     """
     near = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _NEAR + 1, 2 * _NEAR + 1))
     known = skin[..., None] > 0.5
     darkest = cv2.erode(np.where(known, original, np.uint8(255)), near)
     lightest = cv2.dilate(np.where(known, original, np.uint8(0)), near)
-    within = np.where(darkest <= lightest, np.clip(face, darkest, lightest), original)
+    within = np.where(darkest <= lightest, np.clip(face, darkest, lightest), face)
     return cv2.blendLinear(within, face, 1 - mouth, mouth)

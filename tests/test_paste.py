@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
-from face_regions import find_lips, find_skin, skin_mask
+from face_regions import TALK_AXES, around_lips, find_lips, find_skin
 from faces import crop_face
 from paste import match_lips, match_range, match_sharpness, match_tint, paste_face
 
@@ -111,7 +111,7 @@ def test_shadows_on_the_chin_that_are_not_the_faces_own_are_taken_off(row):
     drawn[row + 20:] = neck             # the chin has moved up
     expected = drawn.copy()
     drawn[row + 15:row + 18, 30:66] = 80            # a second chin
-    mouth = 1 - skin_mask(find_lips(drawn))
+    mouth = around_lips(find_lips(drawn), TALK_AXES)
     found = match_range(drawn, original, find_skin(original), mouth)
     np.testing.assert_allclose(found, expected, atol=8)     # of 40 and more
 
