@@ -4,8 +4,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from face_regions import (MOUTH_AXES, TALK_AXES, around_lips, find_lips, find_skin,
-                          moving_mask)
+from face_regions import MOUTH_AXES, TALK_AXES, around_lips, find_lips, find_skin, moving_mask
 from faces import Place, crop_face, is_turned, pixel_map
 
 Blend = Literal["feather", "none"]
@@ -135,7 +134,7 @@ def match_range(face: np.ndarray, original: np.ndarray, skin: np.ndarray,
     """A generated face whose skin is nowhere darker or lighter than that of the crop it was made
     of, both (S, S, 3) uint8, is near there (neighbourhood clamping, Karis 2014).
 
-    skin: (S, S) `find_skin` of that crop. mouth: (S, S), 1 where the generated face is left as it is.
+    skin: (S, S) `find_skin` of that crop. mouth: (S, S), 1 where the face is left as it is.
     """
     near = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _NEAR + 1, 2 * _NEAR + 1))
     known = skin[..., None] > 0.5
