@@ -2,12 +2,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
 import checkpoint
 from face_regions import MIRRORED, POINTS, turn_of
+from faces import crop_face
 from models import FacePoints
 from models.points import POINTS_SIDE
 
@@ -36,40 +36,30 @@ class PointFinder:
         faces = [(image, box[:4]) for image, own in zip(images, boxes, strict=True) for box in own]
         if not faces:
             return [np.zeros((0, *POINTS.shape), np.float32) for _ in images]
-        views = np.stack([_view(image, box, *view) for image, box in faces for view in _VIEWS])
+        places = np.stack([[_view(box, *view) for view in _VIEWS] for _, box in faces])
+        crops = np.stack([crop_face(image, place, POINTS_SIDE)
+                          for (image, _), own in zip(faces, places, strict=True) for place in own])
         with torch.inference_mode():
-            told = self._network(torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255)
-        seen = told.numpy().reshape(len(faces), len(_VIEWS), *POINTS.shape)
-        in_box = np.mean([_in_box(seen[:, i], *view) for i, view in enumerate(_VIEWS)], axis=0)
-        found = np.stack([_in_frame(points, box)
-                          for points, (_, box) in zip(in_box, faces, strict=True)])
+            told = self._network(torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255)
+        told = told.numpy().reshape(len(faces), len(_VIEWS), *POINTS.shape)
+        seen = told @ places[..., :2].swapaxes(2, 3) + places[..., None, :, 2]
+        for view, (_, mirrored) in enumerate(_VIEWS):
+            if mirrored:
+                seen[:, view] = seen[:, view, MIRRORED]
+        found = np.stack([_believed(points, box)
+                          for points, (_, box) in zip(seen.mean(1), faces, strict=True)])
         return np.split(found.astype(np.float32), np.cumsum([len(own) for own in boxes])[:-1])
 
 
-def _reach(growth: float, mirrored: bool) -> np.ndarray:
-    """x and y of a view's sides in those of the box."""
-    return (1 + growth) * (1 + 2 * MARGIN) * np.array([-1 if mirrored else 1, 1])
+def _view(box: np.ndarray, growth: float, mirrored: bool) -> np.ndarray:
+    """(2, 3) `faces.Place` of a view of a face: its box, grown, and MARGIN around it."""
+    sides = (box[2:] - box[:2]) * (1 + growth) * (1 + 2 * MARGIN) * [-1 if mirrored else 1, 1]
+    return np.column_stack([np.diag(sides), (box[:2] + box[2:] - sides) / 2])
 
 
-def _view(image: np.ndarray, box: np.ndarray, growth: float, mirrored: bool) -> np.ndarray:
-    """(64, 64, 3) uint8: the box and MARGIN around it; beyond the image its edge is repeated."""
-    scale = (box[2:] - box[:2]) * _reach(growth, mirrored) / POINTS_SIDE
-    # The centre of pixel i is at i + 0.5.
-    corner = (box[:2] + box[2:] - 1) / 2 - scale * (POINTS_SIDE - 1) / 2
-    return cv2.warpAffine(image, np.column_stack([np.diag(scale), corner]), (POINTS_SIDE,) * 2,
-                          flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                          borderMode=cv2.BORDER_REPLICATE)
-
-
-def _in_box(points: np.ndarray, growth: float, mirrored: bool) -> np.ndarray:
-    """Points (…, 4, 2) of faces in sides of a view, in those of the box."""
-    in_box = (points - 0.5) * _reach(growth, mirrored) + 0.5
-    return in_box[..., MIRRORED, :] if mirrored else in_box
-
-
-def _in_frame(points: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Points in box sides as pixels, or where POINTS are if they are beyond belief."""
-    usual, found = to_pixels(POINTS, box), to_pixels(points, box)
+def _believed(found: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Points in pixels, or where POINTS are in the box if they are beyond belief."""
+    usual = to_pixels(POINTS, box)
     shift = np.linalg.norm(found.mean(0) - usual.mean(0)) / (box[3] - box[1])
     growth = np.linalg.norm(found - found.mean(0)) / np.linalg.norm(usual - usual.mean(0))
     believed = (shift < _MOST_SHIFT and 1 / _MOST_GROWTH < growth < _MOST_GROWTH
