@@ -1,11 +1,13 @@
-"""Videos of faces once more, as of other people who look to a side.
+"""Videos of faces once more, as of other people who look to a side and open their mouths wider.
 
     mesh/bin/python varied_heads.py --data_root videos/ --out varied/
 
 Few people in front of a camera are few faces, and all look into it: a generator trained on them
 alone draws crooked mouths where a head is turned, and every chin where theirs are. Here a face
 mesh, which has depth, is given other proportions and turned, and the picture bent with it, alike in
-all videos of a folder: <folder>/<name>.mp4 becomes <folder>_<seed>/<name>.mp4.
+all videos of a folder: <folder>/<name>.mp4 becomes <folder>_<seed>/<name>.mp4. With --opening mouths
+that are open are opened wider, which hardly any newsreader's is: the lower jaw goes down, and what
+is darkest between the lips is stretched to the dark inside of a mouth.
 It runs in the environment that face_mesh.py describes, one process a CPU core.
 """
 import argparse
@@ -33,6 +35,14 @@ log = logging.getLogger(__name__)
 _SPREAD = np.array([1.0, 0.6, 1.2, 1.2])
 # Standard deviations, x and y, of what goes with the mouth, in widths of the face.
 _MOUTH_REACH = np.array([0.3, 0.18])
+# Where in an open mouth, from above, the darkest may lie, and by how much of it, either way, what is
+# stretched where the jaws part.
+_DARKEST, _CAVITY = (0.25, 0.75), 0.15
+_DARK = 0.3             # its brightness, at most, by the cheeks'
+_PARTED = 0.05          # widths of the face by which the jaws part until it is as dark
+_CAVITY_EDGE = 0.01     # standard deviation, the same
+_JAW_REACH = 0.3        # standard deviation, to the sides, of what goes with the chin, as above
+_WIDEST = 0.26          # widths of the face by which no mouth's lips are moved apart farther
 _CRF = 10
 
 # Points of the mesh at the rim of the face, in order, from the middle of the forehead.
@@ -40,11 +50,16 @@ _RIM = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379
         148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109]
 _SIDES = [234, 454]
 _NOSE_END = 2
+_CHIN = 152
 _LIPS = [13, 14]
-# What the mesh leaves open, the mouth and the eyes: from corner to corner, above and below.
-_OPENINGS = [
-    ([78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308],
-     [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308]),
+_CHEEKS = [50, 280]
+# The mouth from corner to corner: above and below what the mesh leaves open, and where jaws part.
+_UPPER = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308]
+_LOWER = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308]
+_UPPER_JAW = [78, *range(N_POINTS, N_POINTS + 9), 308]
+_LOWER_JAW = [78, *range(N_POINTS + 9, N_POINTS + 18), 308]
+# What it leaves open of the eyes, alike.
+_EYES = [
     ([33, 246, 161, 160, 159, 158, 157, 173, 133], [33, 7, 163, 144, 145, 153, 154, 155, 133]),
     ([362, 398, 384, 385, 386, 387, 388, 466, 263], [362, 382, 381, 380, 374, 373, 390, 249, 263])]
 # Rings around the rim: its distance from the middle of the face, by the rim's, and the share of the
@@ -54,7 +69,8 @@ _RINGS = [(1.3, 0.9), (1.8, 0.3), (2.6, 0.0)]
 
 class Head(NamedTuple):
     """What makes a head another one. yaw, to the right of the picture, and pitch, downwards:
-    degrees. length, from the nose down, width, and the mouth's width and height: by what they were.
+    degrees. length, from the nose down, width, the mouth's width and height, and how far its lips
+    are apart: by what they were.
     """
 
     yaw: float
@@ -63,13 +79,16 @@ class Head(NamedTuple):
     width: float = 1.0
     mouth_width: float = 1.0
     mouth_height: float = 1.0
+    opening: float = 1.0
 
 
-def draw_head(folder: str, yaw: float, pitch: float, proportions: float, seed: int) -> Head:
-    """What is done to all videos of a folder. yaw, pitch: at most, either way."""
+def draw_head(folder: str, yaw: float, pitch: float, proportions: float, opening: float,
+              seed: int) -> Head:
+    """What is done to all videos of a folder. yaw, pitch: at most, either way. opening: at most."""
     rng = np.random.default_rng((seed, zlib.crc32(folder.encode())))
     length, width, *mouth = np.exp(proportions * rng.normal(0, _SPREAD))
-    return Head(rng.uniform(-yaw, yaw), rng.uniform(-pitch, pitch), length, width, *mouth)
+    return Head(rng.uniform(-yaw, yaw), rng.uniform(-pitch, pitch), length, width, *mouth,
+                rng.uniform(1, opening))
 
 
 def varied(frame: np.ndarray, mesh: np.ndarray, head: Head) -> np.ndarray:
@@ -77,7 +96,8 @@ def varied(frame: np.ndarray, mesh: np.ndarray, head: Head) -> np.ndarray:
 
     mesh: (478, 3) as `face_meshes` gives it."""
     height, width = frame.shape[:2]
-    source, target = _points(mesh, head)
+    light = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+    source, target = _points(_with_jaws(mesh, light), head)
     to_source = np.dstack(np.meshgrid(*[np.arange(n, dtype=np.float32) for n in (width, height)]))
     triangles = _triangles()
     corners = target[triangles]
@@ -88,7 +108,51 @@ def varied(frame: np.ndarray, mesh: np.ndarray, head: Head) -> np.ndarray:
     inside = shown >= 0
     maps = _affine_maps(corners[:, :, :2], source[triangles][:, :, :2])[shown[inside]]
     to_source[inside] = (maps[:, :, :2] @ to_source[inside][:, :, None])[:, :, 0] + maps[:, :, 2]
-    return cv2.remap(frame, to_source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    bent = cv2.remap(frame, to_source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    by = _moved_apart(mesh, head.opening)
+    if not by:
+        return bent
+    face_width = np.ptp(mesh[_SIDES, 0])
+    between_jaws = np.float32(shown >= len(triangles) - 2 * (len(_UPPER) - 1))
+    share = cv2.GaussianBlur(between_jaws, (0, 0), _CAVITY_EDGE * face_width)
+    share *= min(1.0, by / (_PARTED * face_width))
+    dark = np.uint8(np.rint(bent * _darkening(source, light)))
+    return cv2.blendLinear(dark, bent, share, 1 - share)
+
+
+def _moved_apart(mesh: np.ndarray, opening: float) -> float:
+    """By how many pixels the lips of a head with this opening are moved apart."""
+    apart = _apart(mesh).max()
+    return max(0.0, min((opening - 1) * apart, _WIDEST * np.ptp(mesh[_SIDES, 0]) - apart))
+
+
+def _brightness(light: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """What a picture (H, W) shows at points (…, 2)."""
+    return cv2.remap(light, np.float32(points).reshape(-1, 1, 2), None, cv2.INTER_LINEAR,
+                     borderMode=cv2.BORDER_REPLICATE).reshape(points.shape[:-1])
+
+
+def _apart(points: np.ndarray) -> np.ndarray:
+    """(11,) by how much the lower lip's inner edge is below the upper one's."""
+    return np.maximum(points[_LOWER, 1] - points[_UPPER, 1], 0)
+
+
+def _with_jaws(mesh: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """The mesh (478, 3) with 18 points more: above and below what is darkest between the lips."""
+    upper, lower = mesh[_UPPER[1:-1]], mesh[_LOWER[1:-1]]
+    middle = slice(3, 6)
+    shares = np.linspace(*_DARKEST, 21)[:, None, None]
+    seen = _brightness(light, ((1 - shares) * upper + shares * lower)[:, middle, :2])
+    darkest = float(shares[seen.mean(1).argmin(), 0, 0])
+    return np.concatenate([mesh, *((1 - share) * upper + share * lower
+                                   for share in (darkest - _CAVITY, darkest + _CAVITY))])
+
+
+def _darkening(points: np.ndarray, light: np.ndarray) -> float:
+    """The factor that makes what is between the jaws as dark as the inside of a mouth."""
+    between = _brightness(light, (points[_UPPER_JAW[4:7], :2] + points[_LOWER_JAW[4:7], :2]) / 2)
+    cheeks = _brightness(light, points[_CHEEKS, :2])
+    return min(1.0, _DARK * cheeks.mean() / max(between.mean(), 1))
 
 
 def _points(mesh: np.ndarray, head: Head) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +175,8 @@ def _points(mesh: np.ndarray, head: Head) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _with_proportions(mesh: np.ndarray, head: Head) -> np.ndarray:
-    """The mesh (478, 3) with the head's proportions, still looking where it looked."""
+    """The mesh with the head's proportions, still looking where it looked."""
+    mesh = _opened(mesh, head.opening)
     face_width = np.ptp(mesh[_SIDES, 0])
     mouth = mesh[_LIPS].mean(0)
     away = (mesh - mouth)[:, :2]
@@ -122,6 +187,22 @@ def _with_proportions(mesh: np.ndarray, head: Head) -> np.ndarray:
     other[:, 0] += (head.width - 1) * (mesh[:, 0] - mesh[_NOSE_END, 0])
     other[:, 1] += (head.length - 1) * below_nose
     return other
+
+
+def _opened(mesh: np.ndarray, opening: float) -> np.ndarray:
+    """The mesh with lips as much farther apart: the lower jaw goes down."""
+    by, apart = _moved_apart(mesh, opening), _apart(mesh)
+    x, y = (mesh[_UPPER, :2] + mesh[_LOWER, :2]).T / 2
+    down = mesh[:, 1] - np.interp(mesh[:, 0], x, y)
+    is_lower = down > 0
+    is_lower[_UPPER + _UPPER_JAW], is_lower[_LOWER_JAW[1:-1] + _LOWER[1:-1]] = False, True
+    at_lips = np.interp(mesh[:, 0], x, by * apart / max(apart.max(), 1e-6), 0, 0)
+    reach = _JAW_REACH * np.ptp(mesh[_SIDES, 0])
+    at_chin = by * np.exp(-np.square((mesh[:, 0] - x.mean()) / reach) / 2)
+    depth = np.clip(down / (mesh[_CHIN, 1] - y.mean()), 0, 1)
+    opened = mesh.copy()
+    opened[:, 1] += is_lower * ((1 - depth) * at_lips + depth * at_chin)
+    return opened
 
 
 @lru_cache(maxsize=1)
@@ -138,9 +219,10 @@ def _triangles() -> np.ndarray:
     n = len(_RIM)
     rings = [[*_RIM, _RIM[0]]]
     for i in range(len(_RINGS)):
-        first = N_POINTS + i * n
+        first = _LOWER_JAW[-2] + 1 + i * n
         rings.append([*range(first, first + n), first])
-    strips = [*_OPENINGS, *pairwise(rings)]
+    strips = [*_EYES, *pairwise(rings), (_UPPER, _UPPER_JAW), (_LOWER_JAW, _LOWER),
+              (_UPPER_JAW, _LOWER_JAW)]
     between = [triangle for upper, lower in strips
                for (a, c), (b, d) in pairwise(zip(upper, lower, strict=True))
                for triangle in ((a, b, c), (b, c, d))]
@@ -187,6 +269,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--proportions", type=finite_number(0), default=0.1, metavar="SHARE",
         help="standard deviation of how long the face is below the nose; the others vary with it "
         "(default 0.1)")
+    add("--opening", type=finite_number(1), default=1, metavar="FACTOR",
+        help="by which lips that are apart are moved farther apart, at most (default 1: not)")
     add("--seed", type=whole_number(0), default=0, help="another one gives other heads (default 0)")
     return parser.parse_args(argv)
 
@@ -199,7 +283,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not videos:
         raise InputError(f"--data_root {args.data_root} holds no folder of videos")
     folders = [video.parent.relative_to(args.data_root).as_posix() for video in videos]
-    heads = [draw_head(folder, args.yaw, args.pitch, args.proportions, args.seed)
+    heads = [draw_head(folder, args.yaw, args.pitch, args.proportions, args.opening, args.seed)
              for folder in folders]
     outs = [args.out / f"{folder}_{args.seed}" / f"{video.stem}.mp4"
             for folder, video in zip(folders, videos, strict=True)]

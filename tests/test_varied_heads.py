@@ -21,6 +21,9 @@ SIZE = 256
 SILENCE = np.zeros((1, 3200), np.float32)
 NOSE_TIP, NOSE_END, CHIN, LEFT_EAR, RIGHT_EAR = 4, 2, 152, 234, 454
 LEFT_CORNER, RIGHT_CORNER, UPPER_LIP, LOWER_LIP = 61, 291, 0, 17
+UPPER_INNER, LOWER_INNER = 13, 14
+UPPER = [191, 80, 81, 82, 13, 312, 311, 310, 415]
+LOWER = [95, 88, 178, 87, 14, 317, 402, 318, 324]
 IN_FRONT = [NOSE_TIP, 9, LEFT_CORNER, RIGHT_CORNER, UPPER_LIP, LOWER_LIP, 50, 280, 199]
 
 
@@ -109,14 +112,53 @@ def test_a_larger_mouth_is_larger_and_the_eyes_are_not(mesh, places):
     assert shown_as == pytest.approx(1 / 0.8, abs=0.12)
 
 
+def test_the_lower_jaw_of_an_opened_mouth_is_lower_by_what_the_lips_are_moved_apart(mesh, places):
+    apart = mesh[LOWER_INNER, 1] - mesh[UPPER_INNER, 1]
+    assert 4 < apart < 10
+    picture = varied(places, mesh, Head(0, 0, opening=2.5))
+    down = [LOWER_LIP, CHIN]
+    assert_moved(picture, mesh[down], mesh[down] + [0, 1.5 * apart, 0])
+    still = [UPPER_LIP, NOSE_TIP, 33, 263, 50, 280]
+    assert_moved(picture, mesh[still], mesh[still])
+
+
+def test_a_mouth_opens_where_it_is_dark_and_is_as_dark_there(mesh):
+    """A pale picture with a line between the lips, as between teeth, a third of the way down."""
+    frame = np.full((SIZE, SIZE, 3), 200, np.uint8)
+    upper, lower = mesh[[UPPER_INNER, LOWER_INNER], 1]
+    dark, column = round(upper + (lower - upper) / 3), int(mesh[UPPER_INNER, 0])
+    frame[dark] = 120
+    opened = varied(frame, mesh, Head(0, 0, opening=4))[:, column, 0]
+    assert opened.min() == pytest.approx(0.3 * 200, abs=10)
+    cavity = np.flatnonzero(opened < 130)
+    np.testing.assert_array_equal(np.diff(cavity), 1)
+    assert cavity[0] == pytest.approx(dark, abs=2)
+    assert len(cavity) == pytest.approx(3 * (lower - upper), abs=4)
+    assert (opened[[cavity[0] - 5, cavity[-1] + 5]] > 190).all()
+
+
+def test_no_mouth_is_opened_wider_than_mouths_are(mesh, places):
+    width = np.ptp(mesh[[LEFT_EAR, RIGHT_EAR], 0])
+    wide = varied(places, mesh, Head(0, 0, opening=100))
+    down = 0.26 * width - (mesh[LOWER_INNER, 1] - mesh[UPPER_INNER, 1])
+    assert_moved(wide, mesh[[LOWER_LIP]], mesh[[LOWER_LIP]] + [0, down, 0])
+
+
+def test_shut_lips_stay_shut(mesh, places):
+    mesh[LOWER] = mesh[UPPER]
+    assert np.abs(varied(places, mesh, Head(0, 0, opening=3)).astype(int) - places).max() <= 1
+
+
 def test_heads_differ_by_folder_and_seed_alone():
-    head = draw_head("a", 35, 10, 0.1, seed=1)
-    assert head == draw_head("a", 35, 10, 0.1, seed=1)
-    assert head != draw_head("b", 35, 10, 0.1, seed=1) and head != draw_head("a", 35, 10, 0.1, seed=2)
-    heads = np.array([draw_head(str(n), 35, 10, 0.1, 0) for n in range(400)])
+    head = draw_head("a", 35, 10, 0.1, 2, seed=1)
+    assert head == draw_head("a", 35, 10, 0.1, 2, seed=1)
+    assert head != draw_head("b", 35, 10, 0.1, 2, seed=1)
+    assert head != draw_head("a", 35, 10, 0.1, 2, seed=2)
+    heads = np.array([draw_head(str(n), 35, 10, 0.1, 2, 0) for n in range(400)])
     assert 30 < np.abs(heads[:, 0]).max() <= 35 and 8 < np.abs(heads[:, 1]).max() <= 10
-    np.testing.assert_allclose(np.log(heads[:, 2:]).std(0), [0.1, 0.06, 0.12, 0.12], rtol=0.15)
-    assert draw_head("a", 0, 0, 0, seed=1) == Head(0, 0)
+    np.testing.assert_allclose(np.log(heads[:, 2:6]).std(0), [0.1, 0.06, 0.12, 0.12], rtol=0.15)
+    assert 1 <= heads[:, 6].min() < 1.1 and 1.9 < heads[:, 6].max() <= 2
+    assert draw_head("a", 0, 0, 0, 1, seed=1) == Head(0, 0)
 
 
 @pytest.fixture()
@@ -149,7 +191,7 @@ def test_the_videos_of_a_folder_become_those_of_another(tmp_path, mesh, places, 
     first, second, other = (next(media.read_frames(tmp_path / "out" / name)) for name in written)
     np.testing.assert_array_equal(first, second)
     assert np.abs(first.astype(int) - other).max() > 10
-    expected = varied(places, mesh, draw_head("a", 35, 10, 0.1, 7))
+    expected = varied(places, mesh, draw_head("a", 35, 10, 0.1, 1, 7))
     assert np.abs(first.astype(int) - expected)[..., :2].mean() < 3
 
 
