@@ -56,8 +56,10 @@ _CHEEKS = [50, 280]
 # The mouth from corner to corner: above and below what the mesh leaves open, and where jaws part.
 _UPPER = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308]
 _LOWER = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308]
-_UPPER_JAW = [78, *range(N_POINTS, N_POINTS + 9), 308]
-_LOWER_JAW = [78, *range(N_POINTS + 9, N_POINTS + 18), 308]
+_N_INSIDE = len(_UPPER) - 2     # of their points that are no corners
+_N_WITH_JAWS = N_POINTS + 2 * _N_INSIDE
+_UPPER_JAW = [78, *range(N_POINTS, N_POINTS + _N_INSIDE), 308]
+_LOWER_JAW = [78, *range(N_POINTS + _N_INSIDE, _N_WITH_JAWS), 308]
 # What it leaves open of the eyes, alike.
 _EYES = [
     ([33, 246, 161, 160, 159, 158, 157, 173, 133], [33, 7, 163, 144, 145, 153, 154, 155, 133]),
@@ -112,10 +114,10 @@ def varied(frame: np.ndarray, mesh: np.ndarray, head: Head) -> np.ndarray:
     by = _moved_apart(mesh, head.opening)
     if not by:
         return bent
-    face_width = np.ptp(mesh[_SIDES, 0])
-    between_jaws = np.float32(shown >= len(triangles) - 2 * (len(_UPPER) - 1))
-    share = cv2.GaussianBlur(between_jaws, (0, 0), _CAVITY_EDGE * face_width)
-    share *= min(1.0, by / (_PARTED * face_width))
+    between_jaws = np.isin(triangles, _UPPER_JAW + _LOWER_JAW).all(1)
+    share = cv2.GaussianBlur(np.float32(inside & between_jaws[shown]), (0, 0),
+                             _CAVITY_EDGE * _width(mesh))
+    share *= min(1.0, by / (_PARTED * _width(mesh)))
     dark = np.uint8(np.rint(bent * _darkening(source, light)))
     return cv2.blendLinear(dark, bent, share, 1 - share)
 
@@ -123,13 +125,18 @@ def varied(frame: np.ndarray, mesh: np.ndarray, head: Head) -> np.ndarray:
 def _moved_apart(mesh: np.ndarray, opening: float) -> float:
     """By how many pixels the lips of a head with this opening are moved apart."""
     apart = _apart(mesh).max()
-    return max(0.0, min((opening - 1) * apart, _WIDEST * np.ptp(mesh[_SIDES, 0]) - apart))
+    return max(0.0, min((opening - 1) * apart, _WIDEST * _width(mesh) - apart))
 
 
 def _brightness(light: np.ndarray, points: np.ndarray) -> np.ndarray:
     """What a picture (H, W) shows at points (…, 2)."""
     return cv2.remap(light, np.float32(points).reshape(-1, 1, 2), None, cv2.INTER_LINEAR,
                      borderMode=cv2.BORDER_REPLICATE).reshape(points.shape[:-1])
+
+
+def _width(mesh: np.ndarray) -> float:
+    """Of the face, in pixels."""
+    return np.ptp(mesh[_SIDES, 0])
 
 
 def _apart(points: np.ndarray) -> np.ndarray:
@@ -177,10 +184,9 @@ def _points(mesh: np.ndarray, head: Head) -> tuple[np.ndarray, np.ndarray]:
 def _with_proportions(mesh: np.ndarray, head: Head) -> np.ndarray:
     """The mesh with the head's proportions, still looking where it looked."""
     mesh = _opened(mesh, head.opening)
-    face_width = np.ptp(mesh[_SIDES, 0])
     mouth = mesh[_LIPS].mean(0)
     away = (mesh - mouth)[:, :2]
-    near = np.exp(-np.square(away / (face_width * _MOUTH_REACH)).sum(1) / 2)
+    near = np.exp(-np.square(away / (_width(mesh) * _MOUTH_REACH)).sum(1) / 2)
     other = mesh.copy()
     other[:, :2] += near[:, None] * away * (np.array([head.mouth_width, head.mouth_height]) - 1)
     below_nose = np.maximum(mesh[:, 1] - mesh[_NOSE_END, 1], 0)
@@ -197,8 +203,8 @@ def _opened(mesh: np.ndarray, opening: float) -> np.ndarray:
     is_lower = down > 0
     is_lower[_UPPER + _UPPER_JAW], is_lower[_LOWER_JAW[1:-1] + _LOWER[1:-1]] = False, True
     at_lips = np.interp(mesh[:, 0], x, by * apart / max(apart.max(), 1e-6), 0, 0)
-    reach = _JAW_REACH * np.ptp(mesh[_SIDES, 0])
-    at_chin = by * np.exp(-np.square((mesh[:, 0] - x.mean()) / reach) / 2)
+    aside = (mesh[:, 0] - x.mean()) / (_width(mesh) * _JAW_REACH)
+    at_chin = by * np.exp(-np.square(aside) / 2)
     depth = np.clip(down / (mesh[_CHIN, 1] - y.mean()), 0, 1)
     opened = mesh.copy()
     opened[:, 1] += is_lower * ((1 - depth) * at_lips + depth * at_chin)
@@ -219,10 +225,9 @@ def _triangles() -> np.ndarray:
     n = len(_RIM)
     rings = [[*_RIM, _RIM[0]]]
     for i in range(len(_RINGS)):
-        first = _LOWER_JAW[-2] + 1 + i * n
+        first = _N_WITH_JAWS + i * n
         rings.append([*range(first, first + n), first])
-    strips = [*_EYES, *pairwise(rings), (_UPPER, _UPPER_JAW), (_LOWER_JAW, _LOWER),
-              (_UPPER_JAW, _LOWER_JAW)]
+    strips = [*pairwise([_UPPER, _UPPER_JAW, _LOWER_JAW, _LOWER]), *_EYES, *pairwise(rings)]
     between = [triangle for upper, lower in strips
                for (a, c), (b, d) in pairwise(zip(upper, lower, strict=True))
                for triangle in ((a, b, c), (b, c, d))]
