@@ -5,9 +5,9 @@
 Few people in front of a camera are few faces, and all look into it: a generator trained on them
 alone draws crooked mouths where a head is turned, and every chin where theirs are. Here a face
 mesh, which has depth, is given other proportions and turned, and the picture bent with it, alike in
-all videos of a folder: <folder>/<name>.mp4 becomes <folder>_<seed>/<name>.mp4. With --opening mouths
-that are open are opened wider, which hardly any newsreader's is: the lower jaw goes down, and what
-is darkest between the lips is stretched to the dark inside of a mouth.
+all videos of a folder: <folder>/<name>.mp4 becomes <folder>_<seed>/<name>.mp4. With --opening, open
+mouths are opened as wide as hardly any newsreader's is: the lower jaw goes down, and what is
+darkest between the lips is stretched to the dark inside of a mouth.
 It runs in the environment that face_mesh.py describes, one process a CPU core.
 """
 import argparse
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 _SPREAD = np.array([1.0, 0.6, 1.2, 1.2])
 # Standard deviations, x and y, of what goes with the mouth, in widths of the face.
 _MOUTH_REACH = np.array([0.3, 0.18])
-# Where in an open mouth, from above, the darkest may lie, and by how much of it, either way, what is
+# Where in an open mouth, from above, the darkest may lie, and how much of it, either way, is
 # stretched where the jaws part.
 _DARKEST, _CAVITY = (0.25, 0.75), 0.15
 _DARK = 0.3             # its brightness, at most, by the cheeks'
