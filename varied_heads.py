@@ -6,8 +6,8 @@ Few people in front of a camera are few faces, and all look into it: a generator
 alone draws crooked mouths where a head is turned, and every chin where theirs are. Here a face
 mesh, which has depth, is given other proportions and turned, and the picture bent with it, alike in
 all videos of a folder: <folder>/<name>.mp4 becomes <folder>_<seed>/<name>.mp4. With --opening, open
-mouths are opened as wide as hardly any newsreader's is: the lower jaw goes down, and what is
-darkest between the lips is stretched to the dark inside of a mouth.
+mouths are shut, and opened as wide as hardly any newsreader's is: the lower jaw goes up and down,
+teeth stay with their jaws (`jaws.py`).
 It runs in the environment that face_mesh.py describes, one process a CPU core.
 """
 import argparse
@@ -25,9 +25,11 @@ import numpy as np
 
 import media
 from errors import InputError, run_script
-from face_mesh import N_POINTS, face_meshes, map_videos
+from face_mesh import face_meshes, map_videos
 from flag_types import finite_number, whole_number
 from hparams import hparams
+from jaws import (BETWEEN_JAWS, INSIDE, LOWER_JAW, LOWER_LIP, N_WITH_JAWS, SIDES, TEETH_BEHIND,
+                  UPPER_JAW, UPPER_LIP, face_width, filled, inside_of_mouth, opened, with_jaws)
 
 log = logging.getLogger(__name__)
 
@@ -35,32 +37,15 @@ log = logging.getLogger(__name__)
 _SPREAD = np.array([1.0, 0.6, 1.2, 1.2])
 # Standard deviations, x and y, of what goes with the mouth, in widths of the face.
 _MOUTH_REACH = np.array([0.3, 0.18])
-# Where in an open mouth, from above, the darkest may lie, and how much of it, either way, is
-# stretched where the jaws part.
-_DARKEST, _CAVITY = (0.25, 0.75), 0.15
-_DARK = 0.3             # its brightness, at most, by the cheeks'
-_PARTED = 0.05          # widths of the face by which the jaws part until it is as dark
-_CAVITY_EDGE = 0.01     # standard deviation, the same
-_JAW_REACH = 0.3        # standard deviation, to the sides, of what goes with the chin, as above
-_WIDEST = 0.26          # widths of the face by which no mouth's lips are moved apart farther
+_OPENING_SECONDS = 0.8  # from one opening to the other and back
 _CRF = 10
 
 # Points of the mesh at the rim of the face, in order, from the middle of the forehead.
 _RIM = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
         148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109]
-_SIDES = [234, 454]
 _NOSE_END = 2
-_CHIN = 152
 _LIPS = [13, 14]
-_CHEEKS = [50, 280]
-# The mouth from corner to corner: above and below what the mesh leaves open, and where jaws part.
-_UPPER = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308]
-_LOWER = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308]
-_N_INSIDE = len(_UPPER) - 2     # of their points that are no corners
-_N_WITH_JAWS = N_POINTS + 2 * _N_INSIDE
-_UPPER_JAW = [78, *range(N_POINTS, N_POINTS + _N_INSIDE), 308]
-_LOWER_JAW = [78, *range(N_POINTS + _N_INSIDE, _N_WITH_JAWS), 308]
-# What it leaves open of the eyes, alike.
+# What the mesh leaves open of the eyes: above and below, from corner to corner.
 _EYES = [
     ([33, 246, 161, 160, 159, 158, 157, 173, 133], [33, 7, 163, 144, 145, 153, 154, 155, 133]),
     ([362, 398, 384, 385, 386, 387, 388, 466, 263], [362, 382, 381, 380, 374, 373, 390, 249, 263])]
@@ -84,13 +69,17 @@ class Head(NamedTuple):
     opening: float = 1.0
 
 
-def draw_head(folder: str, yaw: float, pitch: float, proportions: float, opening: float,
-              seed: int) -> Head:
-    """What is done to all videos of a folder. yaw, pitch: at most, either way. opening: at most."""
+def draw_head(folder: str, yaw: float, pitch: float, proportions: float, seed: int) -> Head:
+    """What is done to all videos of a folder. yaw, pitch: at most, either way."""
     rng = np.random.default_rng((seed, zlib.crc32(folder.encode())))
     length, width, *mouth = np.exp(proportions * rng.normal(0, _SPREAD))
-    return Head(rng.uniform(-yaw, yaw), rng.uniform(-pitch, pitch), length, width, *mouth,
-                rng.uniform(1, opening))
+    return Head(rng.uniform(-yaw, yaw), rng.uniform(-pitch, pitch), length, width, *mouth)
+
+
+def opening_at(seconds: float, least: float, most: float) -> float:
+    """The opening at this time of a video: from the least to the most and back."""
+    return float(np.interp(seconds, [0, _OPENING_SECONDS / 2, _OPENING_SECONDS],
+                           [least, most, least], period=_OPENING_SECONDS))
 
 
 def varied(frame: np.ndarray, mesh: np.ndarray, head: Head) -> np.ndarray:
@@ -99,73 +88,28 @@ def varied(frame: np.ndarray, mesh: np.ndarray, head: Head) -> np.ndarray:
     mesh: (478, 3) as `face_meshes` gives it."""
     height, width = frame.shape[:2]
     light = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
-    source, target = _points(_with_jaws(mesh, light), head)
+    source, target = _points(with_jaws(mesh, light), head)
     to_source = np.dstack(np.meshgrid(*[np.arange(n, dtype=np.float32) for n in (width, height)]))
     triangles = _triangles()
     corners = target[triangles]
     shown = np.full((height, width), -1, np.int32)
+    depth = corners[:, :, 2].mean(1)
+    depth[np.isin(triangles, INSIDE).all(1)] += TEETH_BEHIND * face_width(mesh)
     # What is nearer is painted over what is farther.
-    for index in np.argsort(-corners[:, :, 2].mean(1)).tolist():
+    for index in np.argsort(-depth).tolist():
         cv2.fillConvexPoly(shown, np.rint(corners[index, :, :2]).astype(np.int32), index)
     inside = shown >= 0
     maps = _affine_maps(corners[:, :, :2], source[triangles][:, :, :2])[shown[inside]]
     to_source[inside] = (maps[:, :, :2] @ to_source[inside][:, :, None])[:, :, 0] + maps[:, :, 2]
     bent = cv2.remap(frame, to_source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    by = _moved_apart(mesh, head.opening)
-    if not by:
-        return bent
-    between_jaws = np.isin(triangles, _UPPER_JAW + _LOWER_JAW).all(1)
-    share = cv2.GaussianBlur(np.float32(inside & between_jaws[shown]), (0, 0),
-                             _CAVITY_EDGE * _width(mesh))
-    share *= min(1.0, by / (_PARTED * _width(mesh)))
-    dark = np.uint8(np.rint(bent * _darkening(source, light)))
-    return cv2.blendLinear(dark, bent, share, 1 - share)
-
-
-def _moved_apart(mesh: np.ndarray, opening: float) -> float:
-    """By how many pixels the lips of a head with this opening are moved apart."""
-    apart = _apart(mesh).max()
-    return max(0.0, min((opening - 1) * apart, _WIDEST * _width(mesh) - apart))
-
-
-def _brightness(light: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """What a picture (H, W) shows at points (…, 2)."""
-    return cv2.remap(light, np.float32(points).reshape(-1, 1, 2), None, cv2.INTER_LINEAR,
-                     borderMode=cv2.BORDER_REPLICATE).reshape(points.shape[:-1])
-
-
-def _width(mesh: np.ndarray) -> float:
-    """Of the face, in pixels."""
-    return np.ptp(mesh[_SIDES, 0])
-
-
-def _apart(points: np.ndarray) -> np.ndarray:
-    """(11,) by how much the lower lip's inner edge is below the upper one's."""
-    return np.maximum(points[_LOWER, 1] - points[_UPPER, 1], 0)
-
-
-def _with_jaws(mesh: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """The mesh (478, 3) with 18 points more: above and below what is darkest between the lips."""
-    upper, lower = mesh[_UPPER[1:-1]], mesh[_LOWER[1:-1]]
-    middle = slice(3, 6)
-    shares = np.linspace(*_DARKEST, 21)[:, None, None]
-    seen = _brightness(light, ((1 - shares) * upper + shares * lower)[:, middle, :2])
-    darkest = float(shares[seen.mean(1).argmin(), 0, 0])
-    return np.concatenate([mesh, *((1 - share) * upper + share * lower
-                                   for share in (darkest - _CAVITY, darkest + _CAVITY))])
-
-
-def _darkening(points: np.ndarray, light: np.ndarray) -> float:
-    """The factor that makes what is between the jaws as dark as the inside of a mouth."""
-    between = _brightness(light, (points[_UPPER_JAW[4:7], :2] + points[_LOWER_JAW[4:7], :2]) / 2)
-    cheeks = _brightness(light, points[_CHEEKS, :2])
-    return min(1.0, _DARK * cheeks.mean() / max(between.mean(), 1))
+    between = inside & np.isin(triangles, BETWEEN_JAWS).all(1)[shown]
+    return filled(bent, between, inside_of_mouth(frame, source), mesh, head.opening)
 
 
 def _points(mesh: np.ndarray, head: Head) -> tuple[np.ndarray, np.ndarray]:
     """(P, 3) the mesh with rings around it, as it is and as the other head's."""
     rim = mesh[_RIM]
-    axis = mesh[_SIDES].mean(0)
+    axis = mesh[SIDES].mean(0)
     yaw, pitch = np.deg2rad([head.yaw, head.pitch])
     about_y = np.array([[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]])
     about_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)],
@@ -183,32 +127,16 @@ def _points(mesh: np.ndarray, head: Head) -> tuple[np.ndarray, np.ndarray]:
 
 def _with_proportions(mesh: np.ndarray, head: Head) -> np.ndarray:
     """The mesh with the head's proportions, still looking where it looked."""
-    mesh = _opened(mesh, head.opening)
+    mesh = opened(mesh, head.opening)
     mouth = mesh[_LIPS].mean(0)
     away = (mesh - mouth)[:, :2]
-    near = np.exp(-np.square(away / (_width(mesh) * _MOUTH_REACH)).sum(1) / 2)
+    near = np.exp(-np.square(away / (face_width(mesh) * _MOUTH_REACH)).sum(1) / 2)
     other = mesh.copy()
     other[:, :2] += near[:, None] * away * (np.array([head.mouth_width, head.mouth_height]) - 1)
     below_nose = np.maximum(mesh[:, 1] - mesh[_NOSE_END, 1], 0)
     other[:, 0] += (head.width - 1) * (mesh[:, 0] - mesh[_NOSE_END, 0])
     other[:, 1] += (head.length - 1) * below_nose
     return other
-
-
-def _opened(mesh: np.ndarray, opening: float) -> np.ndarray:
-    """The mesh with lips as much farther apart: the lower jaw goes down."""
-    by, apart = _moved_apart(mesh, opening), _apart(mesh)
-    x, y = (mesh[_UPPER, :2] + mesh[_LOWER, :2]).T / 2
-    down = mesh[:, 1] - np.interp(mesh[:, 0], x, y)
-    is_lower = down > 0
-    is_lower[_UPPER + _UPPER_JAW], is_lower[_LOWER_JAW[1:-1] + _LOWER[1:-1]] = False, True
-    at_lips = np.interp(mesh[:, 0], x, by * apart / max(apart.max(), 1e-6), 0, 0)
-    aside = (mesh[:, 0] - x.mean()) / (_width(mesh) * _JAW_REACH)
-    at_chin = by * np.exp(-np.square(aside) / 2)
-    depth = np.clip(down / (mesh[_CHIN, 1] - y.mean()), 0, 1)
-    opened = mesh.copy()
-    opened[:, 1] += is_lower * ((1 - depth) * at_lips + depth * at_chin)
-    return opened
 
 
 @lru_cache(maxsize=1)
@@ -225,9 +153,9 @@ def _triangles() -> np.ndarray:
     n = len(_RIM)
     rings = [[*_RIM, _RIM[0]]]
     for i in range(len(_RINGS)):
-        first = _N_WITH_JAWS + i * n
+        first = N_WITH_JAWS + i * n
         rings.append([*range(first, first + n), first])
-    strips = [*pairwise([_UPPER, _UPPER_JAW, _LOWER_JAW, _LOWER]), *_EYES, *pairwise(rings)]
+    strips = [*pairwise([UPPER_LIP, UPPER_JAW, LOWER_JAW, LOWER_LIP]), *_EYES, *pairwise(rings)]
     between = [triangle for upper, lower in strips
                for (a, c), (b, d) in pairwise(zip(upper, lower, strict=True))
                for triangle in ((a, b, c), (b, c, d))]
@@ -243,9 +171,9 @@ def _affine_maps(corners: np.ndarray, onto: np.ndarray) -> np.ndarray:
     return np.linalg.solve(homogeneous, onto).transpose(0, 2, 1).astype(np.float32)
 
 
-def vary_video(video: Path, out: Path, head: Head) -> str | None:
-    """Write the video, with its sound, with another head; what is wrong with it, where it is of no
-    use."""
+def vary_video(video: Path, out: Path, head: Head, opening: tuple[float, float]) -> str | None:
+    """Write the video, with its sound, with another head, and its mouth opened by `opening_at`;
+    what is wrong with it, where it is of no use."""
     try:
         frames = media.read_frames(video, fps=hparams.fps)
         first = next(frames)
@@ -253,10 +181,11 @@ def vary_video(video: Path, out: Path, head: Head) -> str | None:
         height, width = first.shape[:2]
         with media.VideoWriter(out, width=width, height=height, fps=hparams.fps, audio=video,
                                crf=_CRF) as writer:
-            for frame, mesh in zip(frames, face_meshes(measured), strict=True):
+            for i, (frame, mesh) in enumerate(zip(frames, face_meshes(measured), strict=True)):
                 if np.isnan(mesh).any():
                     raise InputError("with frames without a face")
-                writer.write(varied(frame, mesh, head))
+                now = head._replace(opening=opening_at(i / hparams.fps, *opening))
+                writer.write(varied(frame, mesh, now))
     except InputError as error:
         return str(error)
     return None
@@ -274,8 +203,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--proportions", type=finite_number(0), default=0.1, metavar="SHARE",
         help="standard deviation of how long the face is below the nose; the others vary with it "
         "(default 0.1)")
-    add("--opening", type=finite_number(1), default=1, metavar="FACTOR",
-        help="by which lips that are apart are moved farther apart, at most (default 1: not)")
+    add("--opening", nargs=2, type=finite_number(0), default=(1, 1), metavar=("LEAST", "MOST"),
+        help="factors between which lips that are apart are moved, back and forth (default 1 1: "
+        "they are left as they are)")
     add("--seed", type=whole_number(0), default=0, help="another one gives other heads (default 0)")
     return parser.parse_args(argv)
 
@@ -288,11 +218,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not videos:
         raise InputError(f"--data_root {args.data_root} holds no folder of videos")
     folders = [video.parent.relative_to(args.data_root).as_posix() for video in videos]
-    heads = [draw_head(folder, args.yaw, args.pitch, args.proportions, args.opening, args.seed)
+    heads = [draw_head(folder, args.yaw, args.pitch, args.proportions, args.seed)
              for folder in folders]
     outs = [args.out / f"{folder}_{args.seed}" / f"{video.stem}.mp4"
             for folder, video in zip(folders, videos, strict=True)]
-    written = map_videos(vary_video, videos, outs, heads, doing="varying")
+    written = map_videos(vary_video, videos, outs, heads, [tuple(args.opening)] * len(videos),
+                         doing="varying")
     log.info("%d of %d videos written", sum(written), len(videos))
 
 

@@ -15,7 +15,7 @@ import media
 import varied_heads
 from errors import InputError
 from media_clips import make_clip
-from varied_heads import Head, draw_head, varied
+from varied_heads import Head, draw_head, opening_at, varied
 
 SIZE = 256
 SILENCE = np.zeros((1, 3200), np.float32)
@@ -122,19 +122,48 @@ def test_the_lower_jaw_of_an_opened_mouth_is_lower_by_what_the_lips_are_moved_ap
     assert_moved(picture, mesh[still], mesh[still])
 
 
-def test_a_mouth_opens_where_it_is_dark_and_is_as_dark_there(mesh):
-    """A pale picture with a line between the lips, as between teeth, a third of the way down."""
+@pytest.mark.parametrize("share", [1 / 3, 0.85])
+def test_a_mouth_opens_where_it_is_dark_and_is_evenly_dark_there(mesh, share):
+    """A pale picture with a line between the lips, as between teeth or below them."""
     frame = np.full((SIZE, SIZE, 3), 200, np.uint8)
     upper, lower = mesh[[UPPER_INNER, LOWER_INNER], 1]
-    dark, column = round(upper + (lower - upper) / 3), int(mesh[UPPER_INNER, 0])
+    dark, column = round(upper + (lower - upper) * share), int(mesh[UPPER_INNER, 0])
     frame[dark] = 120
     opened = varied(frame, mesh, Head(0, 0, opening=4))[:, column, 0]
-    assert opened.min() == pytest.approx(0.3 * 200, abs=10)
-    cavity = np.flatnonzero(opened < 130)
+    cavity = np.flatnonzero(opened < 100)
     np.testing.assert_array_equal(np.diff(cavity), 1)
     assert cavity[0] == pytest.approx(dark, abs=2)
     assert len(cavity) == pytest.approx(3 * (lower - upper), abs=4)
+    assert (opened[cavity[2:-2]] == 0.25 * 200).all()
     assert (opened[[cavity[0] - 5, cavity[-1] + 5]] > 190).all()
+
+
+def test_the_inside_of_a_mouth_is_redder_than_the_cheeks(mesh):
+    frame = np.full((SIZE, SIZE, 3), (100, 150, 200), np.uint8)
+    opened = varied(frame, mesh, Head(0, 0, opening=4))
+    middle = opened[int(mesh[LOWER_INNER, 1]) + 6, int(mesh[LOWER_INNER, 0])].astype(float)
+    assert middle.mean() == pytest.approx(0.25 * 150, abs=1)
+    np.testing.assert_allclose(middle / middle[0], [1, 1.5 ** 2, 2 ** 2], rtol=0.05)
+
+
+def test_a_mouth_that_is_shut_hides_its_teeth_and_lifts_its_chin(mesh, places):
+    shut = varied(places, mesh, Head(0, 0, opening=0))
+    upper, lower = mesh[[UPPER_INNER, LOWER_INNER], 1]
+    down, still = [LOWER_LIP, CHIN], [UPPER_LIP, NOSE_TIP, 50, 280]
+    assert_moved(shut, mesh[down], mesh[down] - [0, lower - upper, 0])
+    assert_moved(shut, mesh[still], mesh[still])
+    from_rows = shut[int(upper) - 8:int(upper) + 9, int(mesh[UPPER_INNER, 0]), 1]
+    assert not ((from_rows > upper + 1.5) & (from_rows < lower - 1.5)).any()
+    assert from_rows[0] < upper and from_rows[-1] > lower
+
+
+def test_teeth_go_behind_the_lip_of_a_mouth_that_is_half_shut(mesh, places):
+    """What is below the upper lip stays there, until the lower lip is before it."""
+    half = varied(places, mesh, Head(0, 0, opening=0.5))
+    upper, lower = mesh[[UPPER_INNER, LOWER_INNER], 1]
+    column = int(mesh[UPPER_INNER, 0])
+    rows = np.arange(int(upper) + 1, int((upper + lower) / 2) - 1)
+    np.testing.assert_allclose(half[rows, column, 1], rows, atol=1)
 
 
 def test_no_mouth_is_opened_wider_than_mouths_are(mesh, places):
@@ -150,15 +179,20 @@ def test_shut_lips_stay_shut(mesh, places):
 
 
 def test_heads_differ_by_folder_and_seed_alone():
-    head = draw_head("a", 35, 10, 0.1, 2, seed=1)
-    assert head == draw_head("a", 35, 10, 0.1, 2, seed=1)
-    assert head != draw_head("b", 35, 10, 0.1, 2, seed=1)
-    assert head != draw_head("a", 35, 10, 0.1, 2, seed=2)
-    heads = np.array([draw_head(str(n), 35, 10, 0.1, 2, 0) for n in range(400)])
+    head = draw_head("a", 35, 10, 0.1, seed=1)
+    assert head == draw_head("a", 35, 10, 0.1, seed=1)
+    assert head != draw_head("b", 35, 10, 0.1, seed=1)
+    assert head != draw_head("a", 35, 10, 0.1, seed=2)
+    heads = np.array([draw_head(str(n), 35, 10, 0.1, 0) for n in range(400)])
     assert 30 < np.abs(heads[:, 0]).max() <= 35 and 8 < np.abs(heads[:, 1]).max() <= 10
     np.testing.assert_allclose(np.log(heads[:, 2:6]).std(0), [0.1, 0.06, 0.12, 0.12], rtol=0.15)
-    assert 1 <= heads[:, 6].min() < 1.1 and 1.9 < heads[:, 6].max() <= 2
-    assert draw_head("a", 0, 0, 0, 1, seed=1) == Head(0, 0)
+    assert draw_head("a", 0, 0, 0, seed=1) == Head(0, 0)
+
+
+@pytest.mark.parametrize("seconds, factor", [(0, 0.5), (0.2, 1.5), (0.4, 2.5), (0.6, 1.5),
+                                             (0.8, 0.5), (2.0, 2.5)])
+def test_a_mouth_goes_from_one_opening_to_the_other_and_back(seconds, factor):
+    assert opening_at(seconds, 0.5, 2.5) == pytest.approx(factor)
 
 
 @pytest.fixture()
@@ -191,8 +225,20 @@ def test_the_videos_of_a_folder_become_those_of_another(tmp_path, mesh, places, 
     first, second, other = (next(media.read_frames(tmp_path / "out" / name)) for name in written)
     np.testing.assert_array_equal(first, second)
     assert np.abs(first.astype(int) - other).max() > 10
-    expected = varied(places, mesh, draw_head("a", 35, 10, 0.1, 1, 7))
+    expected = varied(places, mesh, draw_head("a", 35, 10, 0.1, 7))
     assert np.abs(first.astype(int) - expected)[..., :2].mean() < 3
+
+
+def test_the_mouth_of_a_video_opens_and_shuts(tmp_path, mesh, places, meshes):
+    meshes(mesh)
+    (tmp_path / "in/a").mkdir(parents=True)
+    make_clip(tmp_path / "in/a/1.mp4", [places] * 11, sound=np.zeros((1, 7040), np.float32))
+    varied_heads.main(["--data_root", str(tmp_path / "in"), "--out", str(tmp_path / "out"),
+                       "--yaw", "0", "--pitch", "0", "--proportions", "0", "--opening", "0", "2"])
+    written = list(media.read_frames(tmp_path / "out/a_0/1.mp4"))
+    apart = mesh[LOWER_INNER, 1] - mesh[UPPER_INNER, 1]
+    for number, opening in (0, 0), (5, 1), (10, 2):
+        assert_moved(written[number], mesh[[CHIN]], mesh[[CHIN]] + [0, (opening - 1) * apart, 0])
 
 
 def test_a_video_with_a_frame_without_a_face_is_left_out(tmp_path, mesh, places, meshes, caplog):
@@ -211,8 +257,8 @@ def test_a_folder_without_videos_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("flag, value", [("--seed", "-1"), ("--yaw", "nan"), ("--pitch", "-3"),
-                                         ("--proportions", "inf")])
+                                         ("--proportions", "inf"), ("--opening", "-1")])
 def test_impossible_flags_are_the_parsers_errors(flag, value, capsys):
     with pytest.raises(SystemExit, match="2"):
-        varied_heads.parse_args(["--data_root", "in", "--out", "out", flag, value])
+        varied_heads.parse_args(["--data_root", "in", "--out", "out", flag, value, value])
     assert f"argument {flag}: {value!r} is not a " in capsys.readouterr().err
