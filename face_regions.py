@@ -43,6 +43,9 @@ _SKIN_SPREAD = np.float32([0.05, 0.06, 0.2])
 _SKIN_UNLIKE = (3, 5)       # spreads from the middle of skin's: surely skin, surely not
 _MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 _BLACK = 16                 # added to a channel, so that the logarithm of dark ones says little
+# What is behind a face: how much it may vary along a row, in levels of a channel; and how bright it
+# is at least, and how red at most, by the skin: beards are darker, cheeks redder.
+_EVEN, _BRIGHT, _RED = 32, 0.5, 0.25
 _DARKEST = 30               # sum of a pixel's channels under which its hue says little
 
 
@@ -126,6 +129,24 @@ def find_skin(face: np.ndarray) -> np.ndarray:
     unlike = np.linalg.norm((colour - middle) / spread, axis=2)
     low, high = _SKIN_UNLIKE
     return np.clip((high - unlike) / (high - low), 0, 1)
+
+
+def find_background(face: np.ndarray) -> np.ndarray:
+    """(S, S) bool of a crop (S, S, 3) uint8 BGR: where an even, bright background reaches into it
+    from a side. Before such a one, the jaw of a turned face may be near its mouth."""
+    smooth = cv2.GaussianBlur(face, (0, 0), _LIPS_BLUR)
+    brightness, redness = cv2.split(cv2.transform(smooth.astype(np.float32),
+                                                  np.float32([[1, 1, 1], [0, -1, 1]])))
+    sure = _sure_skin(len(face))
+    skin_brightness, skin_redness = brightness[sure].mean(), redness[sure].mean()
+    is_behind = ((brightness > _BRIGHT * skin_brightness)
+                 & (redness * skin_brightness < _RED * skin_redness * brightness))
+    found = np.zeros(face.shape[:2], bool)
+    for edge, side in (0, np.s_[:, :]), (-1, np.s_[:, ::-1]):
+        change = cv2.absdiff(smooth, np.repeat(smooth[:, edge, None], len(face), axis=1))
+        even = cv2.inRange(change, (0, 0, 0), (_EVEN, _EVEN, _EVEN)) > 0
+        found[side] |= np.logical_and.accumulate((even & is_behind)[side], axis=1)
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -4,7 +4,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from face_regions import MOUTH_AXES, TALK_AXES, around_lips, find_lips, find_skin, moving_mask
+from face_regions import (MOUTH_AXES, TALK_AXES, around_lips, find_background, find_lips,
+                          find_skin, moving_mask)
 from faces import Place, crop_face, is_turned, pixel_map
 
 Blend = Literal["feather", "none"]
@@ -32,12 +33,15 @@ def paste_face(frame: np.ndarray, face: np.ndarray, place: Place,
     if blend == "feather":
         original = crop_face(frame, place, len(face))
         skin = find_skin(original)
+        background = find_background(original)
+        skin[background] = 0
         inside = _softly_within(skin)
         face = match_lips(match_tint(face, original, inside), original)
         face = match_sharpness(face, original)
         lips = find_lips(face)
         face = match_range(face, original, skin, around_lips(lips, TALK_AXES))
-        share = moving_mask(len(face)) * np.maximum(inside, around_lips(lips, MOUTH_AXES))
+        mouth = around_lips(lips, MOUTH_AXES) * _softly_within(~background)
+        share = moving_mask(len(face)) * np.maximum(inside, mouth)
     if is_turned(place):
         _paste_turned(frame, face, place, share)
         return
@@ -53,9 +57,9 @@ def paste_face(frame: np.ndarray, face: np.ndarray, place: Place,
     region[top:] = cv2.blendLinear(drawn[top:], region[top:], share[top:], 1 - share[top:])
 
 
-def _softly_within(skin: np.ndarray) -> np.ndarray:
-    """What of `find_skin` is not at its edge, without specks."""
-    whole = cv2.medianBlur(np.uint8(255 * skin), _SPECK)
+def _softly_within(place: np.ndarray) -> np.ndarray:
+    """(S, S) float32: what of a place (S, S), from 0 to 1, is not at its edge, without specks."""
+    whole = cv2.medianBlur(np.uint8(255 * place), _SPECK)
     inside = cv2.erode(whole, np.ones((_RIM, _RIM))).astype(np.float32) / 255
     return cv2.GaussianBlur(inside, (0, 0), _FINE)
 

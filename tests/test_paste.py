@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
-from face_regions import TALK_AXES, around_lips, find_lips, find_skin
+from face_regions import TALK_AXES, around_lips, find_background, find_lips, find_skin
 from faces import crop_face
 from paste import match_lips, match_range, match_sharpness, match_tint, paste_face
 
@@ -149,3 +149,28 @@ def test_nothing_is_pasted_beside_the_face_and_its_colours_do_not_come_over():
     jaw = np.abs(result[72:, 16:80].astype(int) - frame[72:, 16:80])
     assert jaw.max() <= 3                                   # of 35 and more
     assert (result[63:65, 44:52] < 60).all()                # the mouth is open all the same
+
+
+def test_a_bright_wall_behind_a_turned_face_is_kept_as_close_to_the_mouth_as_it_comes():
+    """The jaw ends beside the corner of the mouth; what is drawn there is as soft as that of a
+    generator that knows heads that look into the camera."""
+    wall, jaw = (200, 190, 180), 64
+    frame = np.full((96, 96, 3), SKIN, np.uint8)
+    frame[68:74, 42:60] = LIPS
+    frame[:, jaw:] = wall
+    drawn = frame.copy()
+    drawn[50:90, jaw:78] = np.add(wall, SKIN) // 2
+    drawn[70:74, 46:58] = 20
+    result = frame.copy()
+    paste_face(result, drawn, (0, 0, 96, 96))
+    np.testing.assert_allclose(result[:, jaw + 2:], frame[:, jaw + 2:], atol=2)     # of 40 and more
+    assert (result[71:73, 48:56] < 60).all()
+
+
+@pytest.mark.parametrize("beside", [(40, 40, 40), SKIN], ids=["a beard", "skin"])
+def test_only_a_bright_wall_is_taken_for_one(beside):
+    face = np.full((96, 96, 3), SKIN, np.uint8)
+    face[64:, :30] = face[64:, 66:] = beside
+    assert not find_background(face).any()
+    face[64:, 66:] = (200, 190, 180)
+    assert find_background(face)[66:, 68:].all() and not find_background(face)[:, :64].any()
