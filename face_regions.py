@@ -139,9 +139,11 @@ def find_background(face: np.ndarray) -> np.ndarray:
                                                   np.float32([[1, 1, 1], [0, -1, 1]])))
     sure = _sure_skin(len(face))
     skin_brightness, skin_redness = brightness[sure].mean(), redness[sure].mean()
+    found = np.zeros(face.shape[:2], bool)
+    if skin_redness <= 0:       # no colours, or light that hides the skin's
+        return found
     is_behind = ((brightness > _BRIGHT * skin_brightness)
                  & (redness * skin_brightness < _RED * skin_redness * brightness))
-    found = np.zeros(face.shape[:2], bool)
     for edge, side in (0, np.s_[:, :]), (-1, np.s_[:, ::-1]):
         change = cv2.absdiff(smooth, np.repeat(smooth[:, edge, None], len(face), axis=1))
         even = cv2.inRange(change, (0, 0, 0), (_EVEN, _EVEN, _EVEN)) > 0

@@ -66,6 +66,8 @@ def _softly_within(place: np.ndarray) -> np.ndarray:
 
 def _paste_turned(frame: np.ndarray, face: np.ndarray, place: np.ndarray,
                   mask: np.ndarray) -> None:
+    if not mask.any():
+        return
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     to_frame = pixel_map(place, len(face))
     corners = np.array([[x, y, 1] for x in (columns[0] - 1, columns[-1] + 1)

@@ -174,3 +174,8 @@ def test_only_a_bright_wall_is_taken_for_one(beside):
     assert not find_background(face).any()
     face[64:, 66:] = (200, 190, 180)
     assert find_background(face)[66:, 68:].all() and not find_background(face)[:, :64].any()
+
+
+def test_in_blue_light_or_without_colours_no_wall_is_found():
+    for colour in (150, 120, 60), (120, 120, 120):
+        assert not find_background(np.full((96, 96, 3), colour, np.uint8)).any()
