@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 import alignment
 import augmentation
+import occlusion
 from audio import MEL_WINDOW, mel_window_start
 from augmentation import Augmentation
 from clips import WINDOW, Clip, DataError, listed_clips, require_all, usable_starts
@@ -214,20 +215,24 @@ class Wav2LipDataset(ClipDataset):
         kept = (np.sort(rng.permutation(WINDOW)[:self.hp.sample_frames]) if self.augment
                 else slice(None))
         target = self._crops(index, start)[kept]
+        seen = self._crops(index, reference)[kept]
+        if self.hp.align_reference:
+            seen = alignment.lay_on(target, seen, clip.margin)
+        if self.augment and rng.random() < self.hp.cover_mouth:
+            seen = augmentation.cover_mouth(seen, clip.margin, rng)
+        if self.augment and self.hp.move_chin:
+            seen = augmentation.move_chin(seen, clip.margin, self.hp.move_chin, rng)
+        if self.augment and rng.random() < self.hp.occlude:
+            thing = occlusion.draw(rng)
+            target, seen = (occlusion.put_before(crops, clip.margin, thing)
+                            for crops in (target, seen))
         place = self._place(index, start)
         gt = _unit_range(self._changed(index, target, changes, place)).transpose(3, 0, 1, 2)
         x = np.empty((6, *gt.shape[1:]), np.float32)
         x[:3] = gt
         x[:3, :, gt.shape[2] // 2:] = 0
-        seen = self._crops(index, reference)[kept]
-        if self.hp.align_reference:
-            seen = alignment.lay_on(target, seen, clip.margin)
-        else:
+        if not self.hp.align_reference:
             place = self._place(index, reference)
-        if self.augment and rng.random() < self.hp.cover_mouth:
-            seen = augmentation.cover_mouth(seen, clip.margin, rng)
-        if self.augment and self.hp.move_chin:
-            seen = augmentation.move_chin(seen, clip.margin, self.hp.move_chin, rng)
         x[3:] = _unit_range(self._changed(index, seen, changes, place)).transpose(3, 0, 1, 2)
         return Wav2LipSample(torch.from_numpy(x), torch.from_numpy(told[kept]),
                              torch.from_numpy(mels[WINDOW]),

@@ -98,6 +98,7 @@ class HParams:
     smile: float = 0.0                  # widening of every other mouth, relative, at most
     lipstick: float = 0.0               # probability of another colour on the lips
     cover_mouth: float = 0.0            # probability of a patch on the reference's mouth
+    occlude: float = 0.0                # probability of a thing before chin or cheek
     move_chin: float = 0.0              # up or down, of the reference's, in box sides, at most
     mel_gain: float = 0.0               # dB, at most, louder or softer
     mel_eq: float = 0.0                 # dB, at most, of each wave of an equaliser

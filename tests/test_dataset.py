@@ -253,3 +253,17 @@ def test_a_covered_mouth_is_the_references_alone_and_in_training_alone(clips):
         covered += bool(sample.x[3:].var(dim=(2, 3)).max() > 1e-4)
         assert Wav2LipDataset(clips, hp)[epoch, 0].x[3:].var(dim=(2, 3)).max() < 1e-4
     assert 0.3 < covered / len(EPOCHS) < 0.7
+
+
+def test_a_thing_before_the_face_is_in_target_and_reference_and_in_training_alone(clips):
+    hp = hparams.override("occlude=0.5")
+    covered = 0
+    for epoch in EPOCHS:
+        sample = Wav2LipDataset(clips, hp, augment=True)[epoch, 0]
+        # These crops are of one colour each: what varies is the thing.
+        target, reference = ((pictures - pictures[:, :, :1, :1]).abs().amax((0, 1)) > 0.02
+                             for pictures in (sample.gt, sample.x[3:]))
+        assert (target == reference).float().mean() > 0.98
+        covered += bool(target.any())
+        assert Wav2LipDataset(clips, hp)[epoch, 0].gt.var(dim=(2, 3)).max() < 1e-4
+    assert 0.3 < covered / len(EPOCHS) < 0.7
