@@ -51,7 +51,7 @@ def with_jaws(mesh: np.ndarray, light: np.ndarray) -> np.ndarray:
 
 def opened(mesh: np.ndarray, opening: float) -> np.ndarray:
     """The mesh with lips as much farther apart: the lower jaw goes down, or up to shut them."""
-    by, apart = _moved_apart(mesh, opening), _apart(mesh)
+    by, apart = _moved_apart(mesh, opening), lips_apart(mesh)
     x, y = (mesh[UPPER_LIP, :2] + mesh[LOWER_LIP, :2]).T / 2
     down = mesh[:, 1] - np.interp(mesh[:, 0], x, y)
     is_lower = down > 0
@@ -67,11 +67,11 @@ def opened(mesh: np.ndarray, opening: float) -> np.ndarray:
 
 def _moved_apart(mesh: np.ndarray, opening: float) -> float:
     """By how many pixels the lips of a head with this opening are moved apart; negative: nearer."""
-    apart = _apart(mesh).max()
+    apart = lips_apart(mesh).max()
     return min((opening - 1) * apart, max(0.0, _WIDEST * face_width(mesh) - apart))
 
 
-def _apart(points: np.ndarray) -> np.ndarray:
+def lips_apart(points: np.ndarray) -> np.ndarray:
     """(11,) by how much the lower lip's inner edge is below the upper one's."""
     return np.maximum(points[LOWER_LIP, 1] - points[UPPER_LIP, 1], 0)
 
@@ -80,9 +80,14 @@ def inside_of_mouth(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(3,) its colour: that of the cheeks, twice reflected, and as dark as what is darkest between
     the lips, or darker."""
     between = (points[UPPER_JAW[4:7], :2] + points[LOWER_JAW[4:7], :2]) / 2
-    cheeks = np.maximum(_seen(frame, points[_CHEEKS, :2]).mean(0), 1)
+    cheeks = colour_of_cheeks(frame, points)
     brightness = min(_DARK * cheeks.mean(), _seen(frame, between).mean())
     return brightness * cheeks ** 2 / np.square(cheeks).mean()
+
+
+def colour_of_cheeks(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(3,) BGR, at least 1 each."""
+    return np.maximum(_seen(frame, points[_CHEEKS, :2]).mean(0), 1)
 
 
 def filled(picture: np.ndarray, between: np.ndarray, colour: np.ndarray, mesh: np.ndarray,

@@ -1,8 +1,10 @@
 """What several test files share: golden arrays, filled networks, the portrait, small media."""
 import json
 import signal
+import sys
 import zlib
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import torch
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATA = Path(__file__).parent / "data"
+MESH_SIDE = 256     # pixels, of the picture that `mesh` is in the middle of
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +37,28 @@ def uniform():
         rng = np.random.RandomState(zlib.crc32(name.encode()) & 0x7FFFFFFF)
         return torch.from_numpy(rng.uniform(low, high, shape).astype(np.float32))
     return draw
+
+
+@pytest.fixture(scope="session")
+def mesh_data() -> dict[str, np.ndarray]:
+    """What MediaPipe finds in the bundled portrait, and the lines of its mesh."""
+    with np.load(DATA / "face_mesh.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture()
+def mesh(mesh_data) -> np.ndarray:
+    """(478, 3) MediaPipe's of the bundled portrait, in the middle of a picture of MESH_SIDE."""
+    return (mesh_data["mesh"] - [224, 130, 0]) * 0.9 + [MESH_SIDE / 2, MESH_SIDE / 2, 0]
+
+
+@pytest.fixture()
+def mesh_lines(monkeypatch, mesh_data) -> None:
+    """MediaPipe is not among the tests' packages; of it only the lines of the mesh are needed."""
+    name = "mediapipe.python.solutions.face_mesh_connections"
+    module = ModuleType(name)
+    module.FACEMESH_TESSELATION = frozenset(map(tuple, mesh_data["tesselation"].tolist()))
+    for i in range(len(name.split("."))):
+        parent = ".".join(name.split(".")[:i + 1])
+        monkeypatch.setitem(sys.modules, parent, ModuleType(parent))
+    monkeypatch.setitem(sys.modules, name, module)

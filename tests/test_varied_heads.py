@@ -13,11 +13,14 @@ from scipy.spatial.transform import Rotation
 import face_mesh
 import media
 import varied_heads
+from conftest import MESH_SIDE
 from errors import InputError
+from heads import Head, varied
 from media_clips import make_clip
-from varied_heads import Head, draw_head, opening_at, varied
+from varied_heads import draw_head, opening_at
 
-SIZE = 256
+pytestmark = pytest.mark.usefixtures("mesh_lines")
+
 SILENCE = np.zeros((1, 3200), np.float32)
 NOSE_TIP, NOSE_END, CHIN, LEFT_EAR, RIGHT_EAR = 4, 2, 152, 234, 454
 LEFT_CORNER, RIGHT_CORNER, UPPER_LIP, LOWER_LIP = 61, 291, 0, 17
@@ -27,34 +30,10 @@ LOWER = [95, 88, 178, 87, 14, 317, 402, 318, 324]
 IN_FRONT = [NOSE_TIP, 9, LEFT_CORNER, RIGHT_CORNER, UPPER_LIP, LOWER_LIP, 50, 280, 199]
 
 
-@pytest.fixture(scope="module")
-def data():
-    with np.load(Path(__file__).parent / "data/face_mesh.npz") as arrays:
-        return dict(arrays)
-
-
-@pytest.fixture()
-def mesh(data):
-    """(478, 3) MediaPipe's of the bundled portrait, in the middle of a picture of SIZE."""
-    return (data["mesh"] - [224, 130, 0]) * 0.9 + [SIZE / 2, SIZE / 2, 0]
-
-
-@pytest.fixture(autouse=True)
-def mediapipe(monkeypatch, data):
-    """MediaPipe is not among the tests' packages; of it only the lines of the mesh are needed."""
-    name = "mediapipe.python.solutions.face_mesh_connections"
-    module = ModuleType(name)
-    module.FACEMESH_TESSELATION = frozenset(map(tuple, data["tesselation"].tolist()))
-    for i in range(len(name.split("."))):
-        parent = ".".join(name.split(".")[:i + 1])
-        monkeypatch.setitem(sys.modules, parent, ModuleType(parent))
-    monkeypatch.setitem(sys.modules, name, module)
-
-
 @pytest.fixture()
 def places() -> np.ndarray:
-    """(SIZE, SIZE, 3): blue is the pixel's x, green its y."""
-    x, y = np.meshgrid(*[np.arange(SIZE, dtype=np.uint8)] * 2)
+    """(MESH_SIDE, MESH_SIDE, 3): blue is the pixel's x, green its y."""
+    x, y = np.meshgrid(*[np.arange(MESH_SIDE, dtype=np.uint8)] * 2)
     return np.dstack([x, y, np.zeros_like(x)])
 
 
@@ -125,7 +104,7 @@ def test_the_lower_jaw_of_an_opened_mouth_is_lower_by_what_the_lips_are_moved_ap
 @pytest.mark.parametrize("share", [1 / 3, 0.85])
 def test_a_mouth_opens_where_it_is_dark_and_is_evenly_dark_there(mesh, share):
     """A pale picture with a line between the lips, as between teeth or below them."""
-    frame = np.full((SIZE, SIZE, 3), 200, np.uint8)
+    frame = np.full((MESH_SIDE, MESH_SIDE, 3), 200, np.uint8)
     upper, lower = mesh[[UPPER_INNER, LOWER_INNER], 1]
     dark, column = round(upper + (lower - upper) * share), int(mesh[UPPER_INNER, 0])
     frame[dark] = 120
@@ -139,7 +118,7 @@ def test_a_mouth_opens_where_it_is_dark_and_is_evenly_dark_there(mesh, share):
 
 
 def test_the_inside_of_a_mouth_is_redder_than_the_cheeks(mesh):
-    frame = np.full((SIZE, SIZE, 3), (100, 150, 200), np.uint8)
+    frame = np.full((MESH_SIDE, MESH_SIDE, 3), (100, 150, 200), np.uint8)
     opened = varied(frame, mesh, Head(0, 0, opening=4))
     middle = opened[int(mesh[LOWER_INNER, 1]) + 6, int(mesh[LOWER_INNER, 0])].astype(float)
     assert middle.mean() == pytest.approx(0.25 * 150, abs=1)
