@@ -42,6 +42,11 @@ def face_meshes(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             yield mesh * np.array([width, height, width], np.float32)
 
 
+def require_mediapipe() -> None:
+    """InputError at once, before any work is begun, without MediaPipe."""
+    next(face_meshes([np.zeros((8, 8, 3), np.uint8)]))
+
+
 def face_meshes_in(path: str, fps: float | None = None) -> np.ndarray:
     """(N, 478, 3) `face_meshes` of a video, read at so many frames a second, or of a picture.
     InputError if it shows no face."""
@@ -58,7 +63,7 @@ def map_videos(work: Callable[..., str | None], *arguments: Sequence, doing: str
     with one; that is logged. One process a CPU core. InputError at once without MediaPipe.
 
     doing: what the progress bar says."""
-    next(face_meshes([np.zeros((8, 8, 3), np.uint8)]))
+    require_mediapipe()
     # MediaPipe does not survive a fork.
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         problems = list(tqdm(pool.map(work, *arguments), doing, len(arguments[0]), unit="video"))

@@ -20,7 +20,7 @@ from tqdm import tqdm
 import media
 from atomic_file import whole_file
 from errors import InputError, run_script
-from face_mesh import face_meshes
+from face_mesh import face_meshes, require_mediapipe
 from flag_types import whole_number
 from heads import Head, varied
 from jaws import (LOWER_LIP, UPPER_LIP, colour_of_cheeks, face_width, lips_apart, opened,
@@ -116,6 +116,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     files = sorted(path for path in args.picture_root.rglob("*") if path.is_file())
     if not files:
         raise InputError(f"--picture_root {args.picture_root}: no such folder, or nothing in it")
+    require_mediapipe()
     found = {path: face for path in tqdm(files, "looking", unit="picture")
              if (face := _face_in(path))}
     donors = [face for face in found.values() if face.apart > _OPEN]

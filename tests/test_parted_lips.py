@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
+import face_mesh
 import media
 import parted_lips
 from conftest import MESH_SIDE
@@ -87,15 +88,17 @@ def test_teeth_are_in_the_faces_own_light_by_half(shut, donor, cheeks, light):
 @pytest.fixture()
 def pictures(tmp_path, monkeypatch, shut, donor):
     """a.png and more/b.png shut, c.png open, d.png nobody; what a picture shows by its blue."""
-    meshes = {1: shut.mesh, 2: donor.mesh, 3: np.full_like(donor.mesh, np.nan)}
+    nobody = np.full_like(donor.mesh, np.nan)
+    meshes = {0: nobody, 1: shut.mesh, 2: donor.mesh, 3: nobody}
     (tmp_path / "in/more").mkdir(parents=True)
     for name, shows in ("a.png", 1), ("more/b.png", 1), ("c.png", 2), ("d.png", 3):
         frame = np.full_like(shut.frame, 100)
         frame[0, 0] = shows
         cv2.imwrite(str(tmp_path / "in" / name), frame)
     (tmp_path / "in/LICENCE").write_text("no picture")
-    monkeypatch.setattr(parted_lips, "face_meshes",
-                        lambda frames: (meshes[int(frame[0, 0, 0])] for frame in frames))
+    for module in (face_mesh, parted_lips):
+        monkeypatch.setattr(module, "face_meshes",
+                            lambda frames: (meshes[int(frame[0, 0, 0])] for frame in frames))
     return tmp_path / "in"
 
 
@@ -117,3 +120,10 @@ def test_a_folder_without_teeth_or_without_pictures_is_named(pictures, tmp_path)
         with pytest.raises(InputError, match=f"--picture_root {folder}.*{problem}"):
             parted_lips.main(["--picture_root", str(folder), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+def test_without_mediapipe_nothing_is_begun(tmp_path, capfd):
+    (tmp_path / "a.png").touch()
+    with pytest.raises(InputError, match="mediapipe==0.10.14, in an environment of its own"):
+        parted_lips.main(["--picture_root", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert "looking" not in capfd.readouterr().err
