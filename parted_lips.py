@@ -40,11 +40,6 @@ class Face(NamedTuple):
     frame: np.ndarray
     mesh: np.ndarray
 
-    @property
-    def apart(self) -> float:
-        """Widths of the face by which the lips are apart."""
-        return lips_apart(self.mesh).max() / face_width(self.mesh)
-
 
 def parted(face: Face, donor: Face) -> np.ndarray:
     """(H, W, 3) uint8: the face with lips as far apart, by the width of the mouth, as the donor's,
@@ -91,14 +86,14 @@ def _mouth_width(mesh: np.ndarray) -> float:
     return np.linalg.norm(mesh[UPPER_LIP[0], :2] - mesh[UPPER_LIP[-1], :2])
 
 
-def _face_in(path: Path) -> Face | None:
+def _mesh_in(path: Path) -> np.ndarray | None:
+    """Of the face in a picture; None without one, and, logged, where that cannot be read."""
     try:
-        frame = media.read_image(path)
+        mesh = next(face_meshes([media.read_image(path)]))
     except media.MediaError as error:
         log.info("left out: %s", error)
         return None
-    mesh = next(face_meshes([frame]))
-    return None if np.isnan(mesh).any() else Face(frame, mesh)
+    return None if np.isnan(mesh).any() else mesh
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -117,17 +112,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not files:
         raise InputError(f"--picture_root {args.picture_root}: no such folder, or nothing in it")
     require_mediapipe()
-    found = {path: face for path in tqdm(files, "looking", unit="picture")
-             if (face := _face_in(path))}
-    donors = [face for face in found.values() if face.apart > _OPEN]
-    shut = {path: face for path, face in found.items() if face.apart < _SHUT}
+    found = {path: mesh for path in tqdm(files, "looking", unit="picture")
+             if (mesh := _mesh_in(path)) is not None}
+    apart = {path: lips_apart(mesh).max() / face_width(mesh) for path, mesh in found.items()}
+    donors = [path for path in found if apart[path] > _OPEN]
+    shut = [path for path in found if apart[path] < _SHUT]
     if not donors:
         raise InputError(f"--picture_root {args.picture_root}: no picture of them shows a mouth "
                          "that is open")
     rng = np.random.default_rng(args.seed)
-    for path, face in tqdm(shut.items(), "parting", unit="picture"):
-        picture = parted(face, donors[rng.integers(len(donors))])
-        out = args.out / path.relative_to(args.picture_root).with_suffix(".png")
+    for path in tqdm(shut, "parting", unit="picture"):
+        face, donor = (Face(media.read_image(which), found[which])
+                       for which in (path, donors[rng.integers(len(donors))]))
+        picture = parted(face, donor)
+        name = path.name if path.suffix == ".png" else f"{path.name}.png"
+        out = args.out / path.relative_to(args.picture_root).with_name(name)
         out.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(out) as file:
             file.write(cv2.imencode(".png", picture)[1].tobytes())

@@ -87,11 +87,11 @@ def test_teeth_are_in_the_faces_own_light_by_half(shut, donor, cheeks, light):
 
 @pytest.fixture()
 def pictures(tmp_path, monkeypatch, shut, donor):
-    """a.png and more/b.png shut, c.png open, d.png nobody; what a picture shows by its blue."""
+    """a.png, a.bmp and more/b.png shut, c.png open, d.png nobody, which its first blue tells."""
     nobody = np.full_like(donor.mesh, np.nan)
     meshes = {0: nobody, 1: shut.mesh, 2: donor.mesh, 3: nobody}
     (tmp_path / "in/more").mkdir(parents=True)
-    for name, shows in ("a.png", 1), ("more/b.png", 1), ("c.png", 2), ("d.png", 3):
+    for name, shows in ("a.png", 1), ("a.bmp", 1), ("more/b.png", 1), ("c.png", 2), ("d.png", 3):
         frame = np.full_like(shut.frame, 100)
         frame[0, 0] = shows
         cv2.imwrite(str(tmp_path / "in" / name), frame)
@@ -107,8 +107,8 @@ def test_pictures_whose_lips_are_shut_are_written_and_others_are_not(pictures, t
     parted_lips.main(["--picture_root", str(pictures), "--out", str(tmp_path / "out")])
     written = sorted(path.relative_to(tmp_path / "out").as_posix()
                      for path in (tmp_path / "out").rglob("*") if path.is_file())
-    assert written == ["a.png", "more/b.png"]
-    assert "2 of 3 faces had lips that were shut, 1 have teeth to show" in caplog.text
+    assert written == ["a.bmp.png", "a.png", "more/b.png"]
+    assert "3 of 4 faces had lips that were shut, 1 have teeth to show" in caplog.text
     assert "LICENCE" in caplog.text
     assert media.read_image(tmp_path / "out/a.png").shape == (MESH_SIDE, MESH_SIDE, 3)
 
