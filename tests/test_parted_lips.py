@@ -63,11 +63,11 @@ def test_the_lower_lip_and_the_chin_go_down_by_as_much_and_nothing_else_moves(sh
     np.testing.assert_array_equal(picture[:60], frame[:60])
 
 
-def test_a_mouth_of_half_the_width_is_opened_by_half(shut, donor):
+def test_a_donor_half_as_large_opens_the_mouth_as_far(shut, donor):
     wide = parted(shut, donor)
     small = donor._replace(mesh=(donor.mesh - donor.mesh[NOSE_TIP]) / 2 + donor.mesh[NOSE_TIP])
     small_mouth = parted(shut, small)
-    # What opens is not grey: as many rows, the mouth of the donor being twice as near.
+    # What opens is not grey.
     x = int(shut.mesh[UPPER[MIDDLE], 0])
     rows, of_small = (np.abs(picture[:, x].astype(int) - 100).max(1) > 8
                       for picture in (wide, small_mouth))

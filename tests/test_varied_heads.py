@@ -1,10 +1,7 @@
 """A picture that tells where each of its pixels came from, bent as a head turns or is another's."""
 import logging
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
